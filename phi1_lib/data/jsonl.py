@@ -1,0 +1,42 @@
+"""JSON Lines: one JSON object a line, UTF-8."""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+
+def write_jsonl(path: str | Path, rows: Iterable[dict[str, Any]]) -> int:
+    """Write `rows` to `path` under a temporary name, then rename; return how many there were."""
+    path = Path(path)
+    temporary = path.with_name(path.name + ".tmp")
+    count = 0
+    with open(temporary, "w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            count += 1
+    temporary.replace(path)
+    return count
+
+
+def read_jsonl(path: str | Path) -> Iterator[dict[str, Any]]:
+    """Yield the objects of a JSON Lines file; empty lines are passed over.
+
+    Raises:
+        ValueError: a line is not a JSON object, or the file is not UTF-8; the file and the line
+            are named.
+    """
+    with open(path, encoding="utf-8") as file:
+        number = 0
+        try:
+            for number, line in enumerate(file, 1):
+                if not line.strip():
+                    continue
+                row = json.loads(line)
+                if not isinstance(row, dict):
+                    raise ValueError("not an object")
+                yield row
+        except UnicodeDecodeError:
+            raise ValueError(f"{path}: not UTF-8 text after line {number}") from None
+        except ValueError as error:
+            raise ValueError(f"{path}, line {number}: not a JSON object ({error})") from None

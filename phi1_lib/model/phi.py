@@ -1,0 +1,200 @@
+"""Phi: token embedding, a stack of parallel blocks, LayerNorm, vocabulary head."""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from torch import nn
+
+from phi1_lib.attention import attend as attend_by_backend
+from phi1_lib.attention import check_documents
+from phi1_lib.config import PhiConfig
+from phi1_lib.model import weights
+from phi1_lib.model.block import Block
+from phi1_lib.model.cache import KVCache
+from phi1_lib.model.rotary import rotary_table
+
+
+class Phi(nn.Module):
+    """phi-1's language model: logits of the next token at every position.
+
+    The input embedding and the head are two separate matrices, and the head has a bias. Parameter
+    names are those of `transformers.PhiForCausalLM`. Checked against it: logits and every gradient.
+
+    Args:
+        config: the shape.
+        attention_backend: a backend of `phi1_lib.attention.attend`.
+        attend: your own attention in place of it. It is called as
+            `attend(q, k, v, causal=True, dropout=p)`, with `cu_seqlens` and `max_seqlen` added
+            when documents are packed, and returns what `phi1_lib.attention.attend` would.
+
+    Source: "Textbooks Are All You Need" (arXiv 2306.11644), section 2.3; the initialisation is the
+    released code's, the paper states none.
+    """
+
+    def __init__(
+        self,
+        config: PhiConfig,
+        attention_backend: str = "auto",
+        attend: Callable[..., torch.Tensor] | None = None,
+    ) -> None:
+        super().__init__()
+        attend = attend or functools.partial(attend_by_backend, backend=attention_backend)
+        self.config = config
+        # One level down and called `model`, for the sake of transformers' parameter names.
+        self.model = nn.ModuleDict(
+            {
+                "embed_tokens": nn.Embedding(config.vocab_size, config.hidden_size),
+                "embed_dropout": nn.Dropout(config.embd_pdrop),
+                "layers": nn.ModuleList(
+                    Block(config, layer, attend) for layer in range(config.num_hidden_layers)
+                ),
+                "final_layernorm": nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps),
+            }
+        )
+        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size)
+        self.apply(self._initialize)
+
+    def _initialize(self, module: nn.Module) -> None:
+        """Weights from N(0, initializer_range), biases 0; LayerNorm keeps its ones and zeros."""
+        if isinstance(module, (nn.Linear, nn.Embedding)):
+            nn.init.normal_(module.weight, std=self.config.initializer_range)
+        if isinstance(module, nn.Linear):
+            nn.init.zeros_(module.bias)
+
+    def forward(
+        self,
+        ids_BT: torch.Tensor,
+        *,
+        cu_seqlens: torch.Tensor | None = None,
+        positions: torch.Tensor | None = None,
+        cache: KVCache | None = None,
+    ) -> torch.Tensor:
+        """Return logits (B, T, V) in the dtype of the weights.
+
+        Args:
+            ids_BT: token ids, integer.
+            cu_seqlens: int32 (documents + 1,), the borders of documents packed in one row (B = 1):
+                tokens see their own document only, and positions restart in each.
+            positions: (T,) or (B, T) integer, in place of the count from the start.
+            cache: keys and values of the tokens before these; the new ones are added to it.
+
+        Raises:
+            ValueError: wrong shape or dtype, longer than the context, no room in the cache, or
+                packed documents together with a cache.
+        """
+        hidden_BTD = self.hidden_states(
+            ids_BT, cu_seqlens=cu_seqlens, positions=positions, cache=cache
+        )
+        return self.lm_head(hidden_BTD)
+
+    def hidden_states(
+        self,
+        ids_BT: torch.Tensor,
+        *,
+        cu_seqlens: torch.Tensor | None = None,
+        positions: torch.Tensor | None = None,
+        cache: KVCache | None = None,
+    ) -> torch.Tensor:
+        """Return what the head reads, (B, T, D): `forward` without the head."""
+        _check_ids(ids_BT)
+        tokens = ids_BT.shape[1]
+        start = 0 if cache is None else cache.length
+        longest = start + tokens
+        packing: dict[str, Any] = {}
+        if cu_seqlens is not None:
+            _check_packed(ids_BT, cu_seqlens, cache)
+            longest = int(cu_seqlens.diff().max())
+            packing = {"cu_seqlens": cu_seqlens, "max_seqlen": longest}
+        if longest > self.config.max_position_embeddings:
+            raise ValueError(
+                f"{longest} tokens do not fit the context of {self.config.max_position_embeddings}"
+            )
+        if positions is None:
+            positions = _positions(start, tokens, cu_seqlens, ids_BT.device)
+        rotary = self._rotary(positions, ids_BT.device)
+
+        x_BTD = self.model.embed_dropout(self.model.embed_tokens(ids_BT))
+        for block in self.model.layers:
+            x_BTD = block(x_BTD, rotary, packing, cache)
+        if cache is not None:
+            cache.advance(tokens)
+        return self.model.final_layernorm(x_BTD)
+
+    def _rotary(
+        self, positions: torch.Tensor, device: torch.device
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return cosines and sines for these positions, in float32 or wider."""
+        dtype = torch.promote_types(self.lm_head.weight.dtype, torch.float32)
+        cos, sin = rotary_table(self.config, dtype, device)
+        return cos[positions], sin[positions]
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        folder: str | Path,
+        dtype: torch.dtype | None = None,
+        attention_backend: str = "auto",
+        attend: Callable[..., torch.Tensor] | None = None,
+    ) -> Self:
+        """Load a Hugging Face model folder, ours or one written by `transformers`.
+
+        Weights are mapped from the file, not read: pages come in when first used.
+
+        Args:
+            folder: holds `config.json` and `model.safetensors`.
+            dtype: convert the weights to it; None keeps the file's.
+
+        Returns:
+            The model, in evaluation mode, on the CPU.
+
+        Raises:
+            ValueError: the folder is no phi model; the message names what is missing or different.
+        """
+        with torch.device("meta"):  # shapes only: the weights come from the file
+            model = cls(weights.read_config(folder), attention_backend, attend)
+        tensors = weights.read_weights(folder, model.state_dict(), dtype)
+        model.load_state_dict(tensors, assign=True)
+        return model.eval()
+
+    def save_pretrained(self, folder: str | Path, tokenizer: Any = None) -> None:
+        """Write a Hugging Face model folder that `transformers.AutoModelForCausalLM` loads.
+
+        Args:
+            folder: made if it does not exist; files of the same names are replaced.
+            tokenizer: a `phi1_lib.tokenizer.Tokenizer`, written too, for `AutoTokenizer`.
+
+        Raises:
+            ValueError: the tokenizer's end-of-text id or size does not fit the model's.
+        """
+        weights.write_folder(folder, self.config, self.state_dict(), tokenizer)
+
+
+def _positions(
+    start: int, tokens: int, cu_seqlens: torch.Tensor | None, device: torch.device
+) -> torch.Tensor:
+    """Return (T,): start, start + 1, ...; for documents with borders 0, 3, 5 it is 0 1 2 0 1."""
+    positions_T = torch.arange(start, start + tokens, device=device)
+    if cu_seqlens is None:
+        return positions_T
+    cu_seqlens = cu_seqlens.to(device)
+    starts_T = cu_seqlens[:-1].repeat_interleave(cu_seqlens.diff(), output_size=tokens)
+    return positions_T - starts_T
+
+
+def _check_ids(ids_BT: torch.Tensor) -> None:
+    if ids_BT.dim() != 2 or ids_BT.dtype not in (torch.int64, torch.int32) or not ids_BT.numel():
+        raise ValueError(
+            f"ids have shape {tuple(ids_BT.shape)} and dtype {ids_BT.dtype}: "
+            "must be (B, T) of int64 or int32, not empty"
+        )
+
+
+def _check_packed(ids_BT: torch.Tensor, cu_seqlens: torch.Tensor, cache: KVCache | None) -> None:
+    if cache is not None:
+        raise ValueError("packed documents (cu_seqlens) cannot be read into a cache")
+    if ids_BT.shape[0] != 1:
+        raise ValueError(f"packed documents (cu_seqlens) are one row, not {ids_BT.shape[0]}")
+    check_documents(cu_seqlens, ids_BT.shape[1])

@@ -1,0 +1,107 @@
+"""Options of the test run: GPT-2's vocabulary, and strictness about skips and numbers.
+
+`--strict-run` is what continuous integration adds: a skip that `allowed_skips.txt` does not list fails
+the run, and so do fewer passed tests than `floor.txt` says.
+"""
+
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+# Slow files start first, so that no worker is left with a long one at the end.
+FIRST = ("test_chapters.py", "test_pipeline.py")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--gpt2-vocab",
+        metavar="FOLDER",
+        default=None,
+        help="folder with GPT-2's vocab.json and merges.txt, which the project does not ship",
+    )
+    parser.addoption(
+        "--strict-run",
+        action="store_true",
+        help="fail on a skip that tests/allowed_skips.txt does not list, and on fewer passed "
+        "tests than tests/floor.txt",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--strict-run"):
+        config.pluginmanager.register(StrictRun(config), "strict-run")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in FIRST)  # stable: the rest keeps its order
+
+
+def read_allowed_skips(path: Path) -> list[tuple[str, str]]:
+    """Return (pattern of test ids, reason) of each line `pattern  # reason`."""
+    allowed = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        pattern, _, reason = (part.strip() for part in line.partition("#"))
+        if pattern and not reason:
+            raise pytest.UsageError(f"{path.name}: {pattern} has no reason; write one after #")
+        if pattern:
+            allowed.append((pattern, reason))
+    return allowed
+
+
+def read_floor(path: Path) -> int:
+    """Return the number of tests that must pass at least."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return int(next(line for line in lines if line.strip() and not line.startswith("#")))
+
+
+class StrictRun:
+    """Collects what passed and what was skipped, over all workers, and judges it at the end."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.worker_output = getattr(config, "workeroutput", None)  # set in pytest-xdist's workers
+        self.allowed = read_allowed_skips(HERE / "allowed_skips.txt")
+        self.floor = read_floor(HERE / "floor.txt")
+        self.passed = 0
+        self.skips: dict[str, str] = {}
+        self.complaints: list[str] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.passed and report.when == "call":
+            self.passed += 1
+        elif report.skipped:
+            self.skips[report.nodeid] = _reason(report)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.skipped:
+            self.skips[report.nodeid] = _reason(report)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node) -> None:
+        self.skips |= getattr(node, "workeroutput", {}).get("collection_skips", {})
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self.worker_output is not None:  # a worker tells what only it has seen
+            self.worker_output["collection_skips"] = self.skips
+            return
+        for test, reason in sorted(self.skips.items()):
+            if not any(fnmatchcase(test, pattern) for pattern, _ in self.allowed):
+                self.complaints.append(f"skipped, not on tests/allowed_skips.txt: {test} ({reason})")
+        if self.passed < self.floor:
+            self.complaints.append(f"{self.passed} tests passed; tests/floor.txt asks {self.floor}")
+        if self.complaints and session.exitstatus in (pytest.ExitCode.OK, 5):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self.complaints:
+            terminalreporter.section("strict", red=True)
+            for complaint in self.complaints:
+                terminalreporter.line(complaint)
+
+
+def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:
+    if hasattr(report, "wasxfail"):
+        return f"expected to fail: {report.wasxfail}"
+    return report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)

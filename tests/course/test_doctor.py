@@ -1,0 +1,92 @@
+"""The report of `phi1 doctor`, row by row, on made-up machines."""
+
+import json
+import socket
+
+import pytest
+
+from phi1_lib.course import doctor
+
+
+def test_every_gap_has_a_meaning_and_a_remedy():
+    rows = doctor.report()
+    assert len({row.what for row in rows}) == len(rows)
+    for row in rows:
+        assert row.status in ("ok", "missing", "never run")
+        if row.status != "ok":
+            assert "chapter" in row.meaning or row.status == "never run"
+            assert row.remedy
+
+
+def test_the_rows_that_were_promised():
+    names = " ".join(row.what for row in doctor.report())
+    for name in ("Python", "torch", "GPU", "bf16", "fp16", "flash-attn", "deepspeed", "triton"):
+        assert name in names
+    for name in ("Chromium", "disk", "network", "GPT-2 vocabulary"):
+        assert name in names
+
+
+@pytest.mark.parametrize(
+    ("version", "status"), [((3, 10, 9), "missing"), ((3, 11, 0), "ok"), ((3, 15, 0), "missing")]
+)
+def test_python_versions(version, status):
+    assert doctor.python_row(version).status == status
+
+
+def test_flash_attention_is_never_run_until_a_result_says_so(monkeypatch, tmp_path):
+    monkeypatch.setattr(doctor, "_version", lambda package: "2.8.3")
+    assert doctor.flash_attention_row(tmp_path).status == "never run"
+    (tmp_path / "flash_attn_h100.json").write_text(json.dumps({}))
+    assert doctor.flash_attention_row(tmp_path).status == "ok"
+    monkeypatch.setattr(doctor, "_version", lambda package: None)
+    assert doctor.flash_attention_row(tmp_path).status == "missing"
+
+
+def test_network_is_asked_once_and_briefly(monkeypatch):
+    asked = []
+
+    def refuse(address, timeout):
+        asked.append((address, timeout))
+        raise TimeoutError
+
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    assert doctor.network_row().status == "missing"
+    assert asked == [((doctor.HUB_HOST, 443), 2.0)]
+
+
+def test_network_that_answers():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkey_port = server.getsockname()[1]
+        original = socket.create_connection
+        try:
+            socket.create_connection = lambda address, timeout: original(
+                (address[0], monkey_port), timeout
+            )
+            assert doctor.network_row("127.0.0.1").status == "ok"
+        finally:
+            socket.create_connection = original
+
+
+def test_disk(monkeypatch, tmp_path):
+    assert doctor.disk_row(tmp_path).value.endswith("GB free")
+    usage = type("Usage", (), {"free": 1e9})
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda folder: usage)
+    assert doctor.disk_row(tmp_path).status == "missing"
+
+
+def test_cpu_flags(tmp_path):
+    path = tmp_path / "cpuinfo"
+    path.write_text("processor : 0\nflags\t\t: fpu amx_bf16\n\nprocessor : 1\n")
+    assert doctor._cpu_flags(path) == {"fpu", "amx_bf16"}
+    assert doctor._cpu_flags(tmp_path / "none") == set()
+
+
+def test_render_prints_every_row_and_each_remedy(capsys):
+    rows = [
+        doctor.Row("Python", "3.12", "ok"),
+        doctor.Row("GPU", "none seen", "missing", "chapter 14: slow", "make [it] so"),
+    ]
+    doctor.render(rows)
+    out = capsys.readouterr().out
+    assert "Python" in out and "none seen" in out
+    assert "GPU: chapter 14: slow" in out and "make [it] so" in out

@@ -1,0 +1,143 @@
+"""Stubs from solutions: the text that is generated, and that the committed stubs are in step."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from phi1_lib.course.stubs import exercise_numbers, is_unsolved, main, stub_text, write_stubs
+
+ROOT = Path(__file__).parents[2]
+SOLUTIONS = sorted((ROOT / "solutions").glob("ch[0-9][0-9]_*.py"))
+SOLUTION = '''"""A chapter."""
+
+import math
+
+
+def area(radius: float) -> float:
+    """Exercise 1.1: Area."""
+    # BEGIN SOLUTION 1.1
+    square = radius**2
+    return math.pi * square
+    # END SOLUTION
+
+
+def shown() -> int:
+    if True:
+        # BEGIN SOLUTION 1.2
+        return 2
+        # END SOLUTION
+'''
+STUB = '''"""A chapter."""
+
+import math
+
+
+def area(radius: float) -> float:
+    """Exercise 1.1: Area."""
+    raise NotImplementedError("Exercise 1.1")
+
+
+def shown() -> int:
+    if True:
+        raise NotImplementedError("Exercise 1.2")
+'''
+
+
+def test_marked_bodies_are_replaced_and_all_else_is_kept():
+    assert stub_text(SOLUTION) == STUB
+    assert exercise_numbers(SOLUTION) == ["1.1", "1.2"]
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (SOLUTION.replace("    # END SOLUTION\n", "", 1), "line 14: the solution of 1.1"),
+        (SOLUTION.replace("    # BEGIN SOLUTION 1.1\n", ""), "line 10: END SOLUTION without"),
+        (SOLUTION.rpartition("        # END")[0], "1.2 has no END SOLUTION"),
+    ],
+)
+def test_a_wrong_marker_is_named(broken, message):
+    with pytest.raises(ValueError, match=message):
+        stub_text(broken, "ch01_x.py")
+
+
+@pytest.fixture
+def tree(tmp_path):
+    (tmp_path / "solutions").mkdir()
+    (tmp_path / "solutions" / "ch01_x.py").write_text(SOLUTION)
+    return tmp_path
+
+
+def test_write_makes_stubs_and_a_second_time_changes_nothing(tree):
+    target = tree / "exercises" / "ch01_x.py"
+    assert write_stubs(tree / "solutions", tree / "exercises") == [target]
+    assert target.read_text() == STUB
+    assert write_stubs(tree / "solutions", tree / "exercises") == []
+
+
+def test_answers_are_never_overwritten_unasked(tree, monkeypatch, capsys):
+    target = tree / "exercises" / "ch01_x.py"
+    write_stubs(tree / "solutions", tree / "exercises")
+    answered = STUB.replace('raise NotImplementedError("Exercise 1.1")', "return 3.0")
+    target.write_text(answered)
+    monkeypatch.chdir(tree)
+    assert main([]) == 1
+    assert "holds answers" in capsys.readouterr().err
+    assert target.read_text() == answered
+    assert main(["--force"]) == 0
+    assert target.read_text() == STUB
+
+
+def test_an_old_stub_is_replaced(tree):
+    target = tree / "exercises" / "ch01_x.py"
+    target.parent.mkdir()
+    target.write_text(STUB.replace("A chapter.", "An older text."))
+    assert write_stubs(tree / "solutions", tree / "exercises") == [target]
+
+
+def committed(path: Path) -> str | None:
+    """The text of a file in the last commit; None without git, or before it is committed."""
+    name = path.relative_to(ROOT).as_posix()
+    command = ["git", "show", f"HEAD:{name}"]
+    try:
+        run = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=20)
+    except FileNotFoundError:
+        return None
+    return run.stdout.decode("utf-8") if run.returncode == 0 else None
+
+
+def test_each_solution_has_its_stub_and_grader():
+    assert SOLUTIONS, "there are no solutions"
+    for path in SOLUTIONS:
+        assert (ROOT / "exercises" / path.name).is_file()
+        assert (ROOT / "exercises" / f"test_{path.name}").is_file()
+
+
+@pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
+def test_stubs_are_in_step_with_solutions(path):
+    """A learner's answers in the file are left alone: then the committed stub is compared."""
+    solution = path.read_text(encoding="utf-8")
+    target = ROOT / "exercises" / path.name
+    stub = target.read_text(encoding="utf-8")
+    if not is_unsolved(stub, solution):
+        stub = committed(target) or stub_text(solution)
+    assert stub == stub_text(solution, path.name), "run `make stubs`"
+
+
+@pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
+def test_numbers_and_imports_of_solutions(path):
+    """Exercises are of their chapter, counted from 1, and need only numpy, torch and Python."""
+    import ast
+    import sys
+
+    solution = path.read_text(encoding="utf-8")
+    chapter = int(path.name[2:4])
+    numbers = exercise_numbers(solution)
+    assert numbers == [f"{chapter}.{index}" for index in range(1, len(numbers) + 1)]
+    assert len(numbers) >= 5
+    for node in ast.walk(ast.parse(solution)):
+        names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        for name in names:
+            assert name.split(".")[0] in {*sys.stdlib_module_names, "numpy", "torch"}

@@ -1,0 +1,107 @@
+"""Costs against counters we did not write: PyTorch's FLOP counter, the ZeRO paper, real tensors."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from phi1_lib.config import PRESETS, PhiConfig
+from phi1_lib.model import Phi, count_parameters, flops_per_token, training_memory_bytes
+from phi1_lib.model.flops import activation_bytes
+from tests.model.conftest import SMALL
+
+PRETRAIN = PRESETS["full"].pretrain
+NANO = PRESETS["nano"]
+
+
+@pytest.mark.parametrize(("preset", "exact"), [("full", 1_418_270_720), ("small", 356_794_368)])
+def test_exact_number_of_parameters(preset, exact):
+    config = PRESETS[preset].model
+    with torch.device("meta"):
+        model = Phi(config)
+    assert sum(parameter.numel() for parameter in model.parameters()) == exact
+    assert count_parameters(config) == exact
+
+
+@pytest.mark.parametrize(
+    "config", [SMALL, PRESETS["smoke"].model, NANO.model, PRESETS["mini"].model]
+)
+def test_formula_counts_the_model(config):
+    with torch.device("meta"):
+        model = Phi(config)
+    assert sum(parameter.numel() for parameter in model.parameters()) == count_parameters(config)
+
+
+@pytest.mark.parametrize("tokens", [7, 64])
+def test_formula_a_equals_pytorchs_flop_counter(tokens):
+    """The explicit backend computes attention whole, as the formula counts it."""
+    model = Phi(SMALL, attention_backend="explicit")
+    ids = torch.zeros(2, tokens, dtype=torch.int64)
+    with FlopCounterMode(display=False) as counter:
+        model(ids).sum().backward()
+    assert counter.get_total_flops() == 2 * tokens * flops_per_token(SMALL, tokens)
+
+
+def test_formula_a_of_phi1():
+    assert flops_per_token(PhiConfig(), 2_048) == 9_084_862_464
+
+
+@pytest.mark.parametrize(("stage", "gigabytes"), [(0, 120), (1, 31.4), (2, 16.6), (3, 1.88)])
+def test_model_states_equal_figure_1_of_the_zero_paper(stage, gigabytes):
+    """The figure: 7.5B parameters, 64 ranks, half precision."""
+    memory = training_memory_bytes(PhiConfig(), replace(PRETRAIN, zero_stage=stage), ranks=64)
+    per_parameter = (memory.weights + memory.gradients + memory.optimizer) / 1_418_270_720
+    assert per_parameter * 7.5 == pytest.approx(gigabytes, rel=0.005)
+    assert memory.total == (
+        memory.weights + memory.gradients + memory.optimizer + memory.activations
+    )
+
+
+def test_one_rank_saves_nothing_by_zero():
+    totals = {
+        training_memory_bytes(PhiConfig(), replace(PRETRAIN, zero_stage=stage)).total
+        for stage in range(4)
+    }
+    assert len(totals) == 1
+    with pytest.raises(ValueError, match="ranks=0"):
+        training_memory_bytes(PhiConfig(), PRETRAIN, ranks=0)
+
+
+def test_fp32_model_states_equal_the_tensors_of_a_real_step():
+    model = Phi(SMALL)
+    optimizer = torch.optim.AdamW(model.parameters())
+    model(torch.zeros(1, 4, dtype=torch.int64)).sum().backward()
+    optimizer.step()
+    moments = [
+        state[name] for state in optimizer.state.values() for name in ("exp_avg", "exp_avg_sq")
+    ]
+    memory = training_memory_bytes(SMALL, NANO.pretrain)
+    assert NANO.pretrain.precision == "fp32"
+    assert memory.weights == sum(p.nbytes for p in model.parameters())
+    assert memory.gradients == sum(p.grad.nbytes for p in model.parameters())
+    assert memory.optimizer == sum(moment.nbytes for moment in moments)
+
+
+@pytest.mark.parametrize(
+    ("precision", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16)]
+)
+def test_activations_are_close_to_the_tensors_that_pytorch_saves(precision, dtype):
+    """With a small vocabulary, where the blocks are nearly everything."""
+    config = replace(NANO.model, vocab_size=16, bos_token_id=0, eos_token_id=0, used_vocab_size=16)
+    stage = replace(NANO.pretrain, precision=precision, micro_batch_size=2)
+    model = Phi(config).to(dtype)
+    parameters = {parameter.data_ptr() for parameter in model.parameters()}
+    saved: dict[int, int] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in parameters and tensor.is_floating_point():
+            saved[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    ids = torch.zeros(stage.micro_batch_size, stage.context_length, dtype=torch.int64)
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        logits = model(ids)
+        torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), ids.flatten())
+    assert activation_bytes(config, stage) == pytest.approx(sum(saved.values()), rel=0.05)

@@ -1,0 +1,243 @@
+"""The model against `transformers.PhiForCausalLM` with the same random weights."""
+
+import copy
+from dataclasses import replace
+
+import pytest
+import torch
+import transformers
+
+from phi1_lib.attention import attend
+from phi1_lib.config import PRESETS
+from phi1_lib.model import KVCache, Phi
+from tests.error_rule import assert_close
+from tests.model.conftest import SMALL, ExactRotary, their_model
+
+
+def ours_with(theirs: transformers.PhiForCausalLM, config=SMALL, **options) -> Phi:
+    model = Phi(config, **options)
+    model.load_state_dict(theirs.state_dict())  # strict: the names are transformers'
+    return model.eval()
+
+
+def exact_of(theirs: transformers.PhiForCausalLM, config=SMALL) -> transformers.PhiForCausalLM:
+    exact = copy.deepcopy(theirs).double()
+    exact.model.rotary_emb = ExactRotary(config)
+    return exact
+
+
+def random_ids(batch, tokens, vocab=97, seed=0):
+    return torch.randint(0, vocab, (batch, tokens), generator=torch.Generator().manual_seed(seed))
+
+
+def logits_and_gradients(model, ids) -> dict[str, torch.Tensor]:
+    """Logits, and the gradient of every parameter for the next-token loss."""
+    out = model(ids)
+    logits = out if isinstance(out, torch.Tensor) else out.logits
+    model.zero_grad()
+    torch.nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten()).backward()
+    return {"logits": logits.detach()} | {n: p.grad for n, p in model.named_parameters()}
+
+
+@pytest.mark.parametrize("backend", ["explicit", "sdpa"])
+@pytest.mark.parametrize(
+    ("batch", "tokens", "changes"),
+    [
+        (2, 17, {}),
+        (3, 64, {}),
+        (1, 2, {}),
+        (2, 9, {"partial_rotary_factor": 1.0, "num_attention_heads": 8}),
+        (2, 30, {"partial_rotary_factor": 0.25, "num_attention_heads": 2, "rope_theta": 500.0}),
+        (1, 12, {"num_hidden_layers": 1, "layer_norm_eps": 0.1, "intermediate_size": 31}),
+    ],
+)
+def test_logits_and_every_gradient_equal_transformers(backend, batch, tokens, changes):
+    config = replace(SMALL, **changes)
+    theirs = their_model(config)
+    ids = random_ids(batch, tokens)
+    expected = logits_and_gradients(theirs, ids)
+    exact = logits_and_gradients(exact_of(theirs, config), ids)
+    found = logits_and_gradients(ours_with(theirs, config, attention_backend=backend), ids)
+    assert found.keys() == expected.keys()
+    for name in found:
+        assert_close(found[name], expected[name], exact[name])
+
+
+def test_float64_equals_transformers_in_float64(theirs):
+    ids = random_ids(2, 33)
+    expected = exact_of(theirs)(ids).logits
+    torch.testing.assert_close(ours_with(theirs).double()(ids), expected, rtol=0, atol=1e-13)
+
+
+def test_float64_is_reached_after_half_precision_too(theirs):
+    """Nothing but the weights is rounded by `.half()`: the rotary table is no buffer."""
+    ids = random_ids(1, 40)
+    model = ours_with(theirs).half().double()
+    expected = exact_of(theirs.half())(ids).logits
+    torch.testing.assert_close(model(ids), expected, rtol=0, atol=1e-13)
+
+
+def test_bfloat16_is_no_worse_than_transformers(theirs):
+    ids = random_ids(2, 33)
+    theirs = theirs.bfloat16()
+    with torch.no_grad():
+        found, expected = ours_with(theirs).bfloat16()(ids), theirs(ids).logits
+        assert_close(found, expected, exact_of(theirs)(ids).logits)
+
+
+def test_dropout_falls_where_transformers_drops():
+    """The same seed draws the same masks in the same order, so the logits must be equal."""
+    config = replace(SMALL, attention_dropout=0.2, resid_pdrop=0.3, embd_pdrop=0.1)
+    theirs = their_model(config, attn_implementation="eager")
+    ours = ours_with(theirs, config, attention_backend="explicit")
+    ids = random_ids(2, 20)
+    torch.manual_seed(5)
+    expected = theirs.train()(ids).logits
+    torch.manual_seed(5)
+    found = ours.train()(ids)
+    assert (found - ours.eval()(ids)).abs().max() > 0.1
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
+    assert ours.state_dict().keys() == theirs.state_dict().keys()
+
+
+def test_packed_documents_equal_each_document_alone(theirs):
+    model = ours_with(theirs).double()
+    ids = random_ids(1, 23)
+    borders = [0, 5, 5, 6, 23]
+    packed = model(ids, cu_seqlens=torch.tensor(borders, dtype=torch.int32))
+    alone = [model(ids[:, a:b]) for a, b in ((0, 5), (5, 6), (6, 23))]
+    torch.testing.assert_close(packed, torch.cat(alone, dim=1), rtol=0, atol=1e-13)
+
+
+def test_a_packed_row_may_be_longer_than_the_context(theirs):
+    model = ours_with(theirs)
+    ids = random_ids(1, 100)
+    packed = model(ids, cu_seqlens=torch.tensor([0, 60, 100], dtype=torch.int32))
+    assert packed.shape == (1, 100, 97)
+
+
+@pytest.mark.parametrize("batched", [False, True])
+def test_positions_replace_the_count(theirs, batched):
+    """Logits see differences of positions only: a shift changes nothing, a stretch does."""
+    model = ours_with(theirs).double()
+    ids = random_ids(2, 10)
+    count = torch.arange(10).expand(2, 10) if batched else torch.arange(10)
+    torch.testing.assert_close(model(ids, positions=count + 7), model(ids), rtol=0, atol=1e-13)
+    stretched = model(ids, positions=2 * count)
+    expected = exact_of(theirs)(ids, position_ids=(2 * torch.arange(10))[None]).logits
+    torch.testing.assert_close(stretched, expected, rtol=0, atol=1e-13)
+
+
+def test_your_own_attention_takes_the_place(theirs):
+    calls = []
+
+    def mine(q, k, v, **options):
+        calls.append(options)
+        return attend(q, k, v, backend="explicit", **options)
+
+    ids = random_ids(1, 8)
+    borders = torch.tensor([0, 3, 8], dtype=torch.int32)
+    model = ours_with(theirs, attend=mine)
+    torch.testing.assert_close(model(ids), ours_with(theirs)(ids))
+    assert calls == [{"causal": True, "dropout": 0.0}] * 3
+    model(ids, cu_seqlens=borders)
+    assert calls[-1].keys() == {"causal", "dropout", "cu_seqlens", "max_seqlen"}
+    assert calls[-1]["max_seqlen"] == 5
+
+
+@pytest.mark.parametrize("pieces", [[20], [1] * 20, [7, 1, 5, 7]])
+def test_with_a_cache_pieces_equal_the_whole(theirs, pieces):
+    """By the error rule: the whole at once is PyTorch's own result here."""
+    model = ours_with(theirs)
+    ids = random_ids(3, 20)
+    with torch.no_grad():
+        cache = KVCache(SMALL, batch=3, max_length=20)
+        parts = [model(piece, cache=cache) for piece in ids.split(pieces, dim=1)]
+        assert cache.length == 20
+        assert_close(torch.cat(parts, dim=1), theirs(ids).logits, exact_of(theirs)(ids).logits)
+
+
+def test_cache_keeps_the_rows_asked_for(theirs):
+    model = ours_with(theirs)
+    ids = random_ids(4, 12)
+    with torch.no_grad():
+        cache = KVCache(SMALL, batch=4, max_length=16)
+        model(ids[:, :8], cache=cache)
+        cache.keep([1, 3])
+        found = model(ids[[1, 3], 8:], cache=cache)
+        torch.testing.assert_close(found, model(ids[[1, 3]])[:, 8:])
+
+
+def test_cache_refuses_what_does_not_fit(theirs):
+    model = ours_with(theirs)
+    with torch.no_grad():
+        cache = KVCache(SMALL, batch=2, max_length=5)
+        model(random_ids(2, 4), cache=cache)
+        with pytest.raises(ValueError, match="holds 4 of 5 tokens: no room for 2"):
+            model(random_ids(2, 2), cache=cache)
+        with pytest.raises(ValueError, match="made for 2 rows, the input has 3"):
+            model(random_ids(3, 1), cache=cache)
+        with pytest.raises(ValueError, match="cannot be read into a cache"):
+            model(random_ids(1, 4), cache=cache, cu_seqlens=torch.tensor([0, 4]).int())
+        assert cache.length == 4
+        model(random_ids(2, 1), cache=cache)
+
+
+@pytest.mark.parametrize(
+    ("ids", "options", "message"),
+    [
+        (torch.zeros(3, dtype=torch.int64), {}, r"shape \(3,\)"),
+        (torch.zeros(1, 3), {}, "float32: must be"),
+        (torch.zeros(1, 0, dtype=torch.int64), {}, "not empty"),
+        (random_ids(1, 65), {}, "65 tokens do not fit the context of 64"),
+        (random_ids(2, 4), {"cu_seqlens": torch.tensor([0, 4]).int()}, "one row, not 2"),
+        (random_ids(1, 4), {"cu_seqlens": torch.tensor([0, 3]).int()}, "must rise from 0 to the 4"),
+        (random_ids(1, 70), {"cu_seqlens": torch.tensor([0, 3, 70]).int()}, "67 tokens do not fit"),
+    ],
+)
+def test_bad_input_is_refused(ids, options, message):
+    with pytest.raises(ValueError, match=message):
+        Phi(SMALL)(ids, **options)
+
+
+def test_unknown_backend_is_refused():
+    with pytest.raises(ValueError, match="choose auto, explicit, sdpa"):
+        Phi(SMALL, attention_backend="fast")(random_ids(1, 4))
+
+
+def test_initialisation():
+    """Weights N(0, 0.02), biases 0, LayerNorms 1 and 0; the same seed gives the same weights."""
+    config = PRESETS["nano"].model
+    torch.manual_seed(3)
+    model = Phi(config)
+    for name, parameter in model.named_parameters():
+        if "layernorm.weight" in name:
+            assert (parameter == 1).all(), name
+        elif name.endswith("bias"):
+            assert (parameter == 0).all(), name
+        else:
+            # At least 16,384 values: the mean's standard error is 0.00016, the deviation's 0.00011.
+            assert abs(parameter.mean().item()) < 5 * 0.00016, name
+            assert abs(parameter.std().item() - 0.02) < 5 * 0.00011, name
+    assert not torch.equal(model.lm_head.weight, model.model.embed_tokens.weight)
+    torch.manual_seed(3)
+    again = Phi(config)
+    assert all(map(torch.equal, model.state_dict().values(), again.state_dict().values()))
+
+
+def test_hidden_states_are_what_the_head_reads(theirs):
+    model = ours_with(theirs)
+    ids = random_ids(2, 6)
+    hidden = model.hidden_states(ids)
+    assert hidden.shape == (2, 6, 48)
+    assert torch.equal(model.lm_head(hidden), model(ids))
+    torch.testing.assert_close(hidden, theirs.model(ids).last_hidden_state)
+
+
+def test_text_generated_before_training_leaves_no_inference_tensors_behind():
+    """The rotary table is shared: made in inference mode, it must still serve training."""
+    config = replace(SMALL, max_position_embeddings=63)  # a table that no other test has made
+    model = Phi(config)
+    with torch.inference_mode():
+        model(random_ids(1, 4))
+    model(random_ids(1, 4)).sum().backward()

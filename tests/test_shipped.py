@@ -1,0 +1,64 @@
+"""The shipped nano is what the code of today would make, and does what its record says."""
+
+import dataclasses
+import json
+
+import pytest
+
+from phi1_lib.config import PRESETS
+from phi1_lib.shipped import NANO, fingerprint, load_result
+
+REMEDY = "run `make nano-artifacts` and commit what it writes"
+
+
+@pytest.fixture(scope="module")
+def todays_fingerprint():
+    return fingerprint()
+
+
+@pytest.mark.parametrize(
+    "part", ["preset", "labels", "statistics", "exercises", "tokenizer", "training"]
+)
+def test_recipe_is_unchanged(part, todays_fingerprint):
+    recorded = json.loads((NANO / "fingerprint.json").read_text())
+    assert todays_fingerprint[part] == recorded[part], (
+        f"{part}: the code no longer does what it did when nano was made; {REMEDY}"
+    )
+
+
+def test_record_is_of_this_preset():
+    expected = json.loads(json.dumps(dataclasses.asdict(PRESETS["nano"])))
+    assert load_result()["preset"] == expected, REMEDY
+
+
+def test_finetuned_model_writes_what_the_record_holds():
+    from phi1_lib.data.exercises.generate import generate_exercises
+    from phi1_lib.data.jsonl import read_jsonl
+    from phi1_lib.evaluation.completions import complete
+    from phi1_lib.evaluation.table import EXERCISE_NEW_TOKENS
+    from phi1_lib.model import Phi
+    from phi1_lib.tokenizer import Tokenizer
+
+    data = PRESETS["nano"].data
+    _, test = generate_exercises(data.train_exercises, data.test_exercises, seed=data.seed)
+    folder = NANO / "finetuned"
+    completions, _ = complete(
+        Phi.from_pretrained(folder),
+        Tokenizer.load(folder / "tokenizer.json"),
+        test[:40],
+        EXERCISE_NEW_TOKENS,
+    )
+    recorded = {
+        row["task_id"]: row["completion"]
+        for row in read_jsonl(NANO / "samples_finetuned_exercises.jsonl")
+    }
+    same = sum(completions[p.task_id][0] == recorded[p.task_id] for p in test[:40])
+    # Another machine's rounding may turn a token or two; another model would turn most.
+    assert same >= 38, REMEDY
+
+
+def test_finetuned_solves_well_over_half_of_the_held_out_exercises():
+    rows = {row["model"]: row["exercises"] for row in load_result()["stages"]["evaluate"]["rows"]}
+    assert rows["finetuned"]["low"] > 0.5
+    for baseline in ("nearest training solution", "pretrained only", "untrained"):
+        assert rows["finetuned"]["low"] > rows[baseline]["high"]
