@@ -447,7 +447,7 @@ def expect_mask(
     pytest.fail(other, pytrace=False)
 
 
-@pytest.mark.exercise("2.7", points=2, minutes=10, difficulty=2, section="Fewer queries than keys")
+@pytest.mark.exercise("2.7", points=2, minutes=10, difficulty=2, section="Two more masks")
 @pytest.mark.parametrize(("queries", "keys"), [(3, 7), (1, 5), (4, 4)])
 def test_the_last_query_sees_every_key(submission, queries, keys):
     ones = torch.ones(queries, keys, dtype=torch.bool)
@@ -478,7 +478,7 @@ def mask_of_documents(lengths: list[int]) -> Tensor:
     return torch.block_diag(*[torch.ones(n, n).tril() for n in lengths]).bool()
 
 
-@pytest.mark.exercise("2.8", points=3, minutes=15, difficulty=3, section="Packed documents")
+@pytest.mark.exercise("2.8", points=3, minutes=15, difficulty=3, section="Two more masks")
 @pytest.mark.parametrize("lengths", [[2, 1, 4], [3], [1, 1, 1]])
 def test_no_token_sees_another_document(submission, lengths):
     right = mask_of_documents(lengths)
@@ -583,7 +583,7 @@ HONEST = {
 }
 
 
-@pytest.mark.exercise("2.9", points=3, minutes=20, difficulty=3, section="The mask")
+@pytest.mark.exercise("2.9", points=3, minutes=20, difficulty=3, section="Two more masks")
 def test_every_leak_is_caught(submission):
     for attention, message in LEAKS.items():
         found = submission.leaks_future(attention)

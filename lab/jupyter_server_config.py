@@ -6,3 +6,5 @@ c.ServerApp.log_level = "WARN"  # the address to open is printed at any level
 c.LabApp.log_level = "WARN"
 c.LabApp.check_for_updates_class = "jupyterlab.NeverCheckForUpdate"
 c.LabApp.news_url = None  # no question about news at the first start
+# jupyter_server_config.d/ turns jupytext off here: with the development tools installed it would
+# open the README and the exercise files as notebooks.

@@ -7,14 +7,27 @@ last place of the largest value: a bound that comes from the reference, not from
 import torch
 
 
-def assert_close(ours: torch.Tensor, theirs: torch.Tensor, exact: torch.Tensor) -> None:
-    """Check `ours` against float64 `exact`, measured by the error of `theirs`, PyTorch's result."""
+def largest(difference: torch.Tensor) -> float:
+    return difference.abs().max().item()
+
+
+def root_mean_square(difference: torch.Tensor) -> float:
+    return difference.square().mean().sqrt().item()
+
+
+def assert_close(
+    ours: torch.Tensor, theirs: torch.Tensor, exact: torch.Tensor, measure=largest
+) -> None:
+    """Check `ours` against float64 `exact`, measured by the error of `theirs`, PyTorch's result.
+
+    `root_mean_square` is the measure for gradients that went through PyTorch's fused CPU attention
+    several times. Its largest error is a matter of luck: transformers' model, with that same
+    kernel, shows a threefold larger one from one random input to the next.
+    """
     assert ours.dtype == theirs.dtype and exact.dtype == torch.float64
     assert ours.shape == theirs.shape == exact.shape
     assert ours.isfinite().all()
-    if ours.numel() == 0:
-        return
-    error = (ours.double() - exact).abs().max().item()
-    their_error = (theirs.double() - exact).abs().max().item()
-    bound = 2 * their_error + 4 * torch.finfo(ours.dtype).eps * exact.abs().max().item()
+    error = measure(ours.double() - exact)
+    their_error = measure(theirs.double() - exact)
+    bound = 2 * their_error + 4 * torch.finfo(ours.dtype).eps * largest(exact)
     assert error <= bound, f"error {error:.3g}, allowed {bound:.3g} (PyTorch's {their_error:.3g})"

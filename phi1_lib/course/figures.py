@@ -217,8 +217,9 @@ def draw_heat_map(
     columns: Sequence[object],
     title: str = "",
     limit: float | None = None,
+    numbers: bool | None = None,
 ) -> None:
-    """Draw a matrix as coloured cells on an axis, with its numbers when there are at most 144.
+    """Draw a matrix as coloured cells on an axis.
 
     Blue grows from 0; with negative numbers, orange to purple around 0. Cells that are not finite
     (masked scores) are grey.
@@ -229,6 +230,7 @@ def draw_heat_map(
         rows: labels from top to bottom.
         columns: labels from left to right.
         limit: the number that gets the strongest colour; the largest of the matrix if None.
+        numbers: write the numbers into the cells; None: if there are at most 144.
 
     Raises:
         ValueError: the labels do not fit the matrix.
@@ -249,19 +251,20 @@ def draw_heat_map(
     axis.tick_params(length=0)
     axis.spines[:].set_visible(False)
     axis.set_title(title)
-    if values.size <= 144:
+    if values.size <= 144 if numbers is None else numbers:
         for (i, j), value in np.ndenumerate(values):
-            text = (
-                f"{value:.2f}".replace("-", "−")
-                if np.isfinite(value)
-                else "−∞"
-                if value < 0
-                else "–"
-            )
             strong = np.isfinite(value) and abs(value) > 0.6 * limit
-            axis.text(
-                j, i, text, ha="center", va="center", fontsize=8, color="white" if strong else DARK
-            )
+            colour = "white" if strong else DARK if value else GREY
+            text = _number(value)
+            axis.text(j, i, text, ha="center", va="center", fontsize=8, color=colour)
+
+
+def _number(value: float) -> str:
+    """A number as short as it may be in a small cell: 0, 3, −0.25, −∞."""
+    if not np.isfinite(value):
+        return "−∞" if value < 0 else "–"
+    text = f"{value:.0f}" if value == round(value) else f"{value:.2f}"
+    return text.replace("-", "−")
 
 
 def heat_map(
@@ -278,7 +281,7 @@ def heat_map(
     Raises:
         ValueError: `alt` is empty, or the labels do not fit the matrix.
     """
-    size = min(0.55, 9 / max(len(columns), 1))
+    size = min(0.47, 9 / max(len(columns), 1))
     figure, axis = plt.subplots(
         figsize=(max(3.5, 1.6 + size * len(columns)), max(2.4, 1.1 + size * len(rows)))
     )

@@ -126,11 +126,12 @@ def keep_best(scores: Sequence[float] | np.ndarray, fraction: float) -> list[int
 class LengthOnly:
     """The baseline that sees nothing of a snippet but how many lines and characters it has."""
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int = 0, trees: int = TREES) -> None:
         from sklearn.ensemble import RandomForestClassifier
 
+        # Larger leaves than the filter's: with two features, small ones only learn noise.
         self._forest = RandomForestClassifier(
-            n_estimators=TREES, min_samples_leaf=10, class_weight="balanced", random_state=seed
+            n_estimators=trees, min_samples_leaf=10, class_weight="balanced", random_state=seed
         )
 
     def fit(self, texts: Sequence[str], labels: Sequence[int]) -> Self:

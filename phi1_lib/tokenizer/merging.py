@@ -36,10 +36,8 @@ def apply_merges(
     while candidates:
         rank, left = heapq.heappop(candidates)
         right = after[left]
-        if tokens[left] == _GONE or right >= size:
-            continue
-        found = merge_table.get((tokens[left], tokens[right]))
-        if found is None or found[0] != rank:  # a neighbour changed since this was noted
+        found = merge_table.get((tokens[left], tokens[right])) if right < size else None
+        if found is None or found[0] != rank:  # one of the two changed since this was noted
             continue
         tokens[left], tokens[right] = found[1], _GONE
         after[left] = after[right]

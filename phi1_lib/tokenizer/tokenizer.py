@@ -212,7 +212,7 @@ class Tokenizer:
         """
         _reject_lone_surrogate(text)
         ids: list[int] = []
-        pattern = _match_longest(self._allowed(allowed_special)) if allowed_special else None
+        pattern = _match_longest(self._allowed(allowed_special))
         # A pattern in a group splits into ordinary, match, ordinary, match, ..., ordinary.
         for i, part in enumerate(pattern.split(text) if pattern else [text]):
             if i % 2:

@@ -74,7 +74,6 @@ def check_deepspeed() -> None:
 
 
 def _import_deepspeed() -> Any:
-    check_deepspeed()
     import deepspeed
 
     logging.getLogger("DeepSpeed").setLevel(logging.WARNING)
@@ -99,7 +98,7 @@ class DeepSpeedEngine:
     def __init__(
         self, model: Phi, config: TrainConfig, *, end_of_text_id: int | None = None
     ) -> None:
-        deepspeed = _import_deepspeed()
+        check_deepspeed()
         if "RANK" not in os.environ:
             raise ValueError(
                 "engine='deepspeed' needs DeepSpeed's launcher to start each rank; use "
@@ -109,6 +108,7 @@ class DeepSpeedEngine:
             raise ValueError(
                 "precision='fp16' needs a GPU and there is none; use precision='bf16' or 'fp32'"
             )
+        deepspeed = _import_deepspeed()
         deepspeed.init_distributed()
         self._deepspeed = deepspeed
         self.rank = deepspeed.comm.get_rank()
@@ -182,8 +182,9 @@ class DeepSpeedEngine:
             if self.rank == 0:
                 full[name] = weight.detach().float().cpu()
         if self.rank == 0:
-            model = Phi(self.config)
-            model.load_state_dict(full)
+            with torch.device("meta"):  # initial weights would draw from dropout's generator
+                model = Phi(self.config)
+            model.load_state_dict(full, assign=True)
             export_weights(model, folder)
 
     def _full_weight(self, parameter: Tensor) -> Tensor:

@@ -137,8 +137,14 @@ def train(
 
 
 def result_of(folder: Path, final: Path | None) -> TrainResult:
-    """Sum up a run's folder from its metrics."""
+    """Sum up a run's folder from its metrics.
+
+    Raises:
+        ValueError: there are none.
+    """
     rows = read_metrics(folder)
+    if not rows:
+        raise ValueError(f"{folder} has no metrics.jsonl; delete the folder and train again")
     return TrainResult(
         folder=folder,
         step=rows[-1]["step"],

@@ -1,6 +1,7 @@
 """Snippets. Oracles: the file's own lines, and `ast` on real files of the standard library."""
 
 import ast
+import gc
 import sysconfig
 from pathlib import Path
 
@@ -146,6 +147,19 @@ def test_code_without_blank_lines_is_cut_at_the_limit():
 
 def test_a_file_without_text_has_no_snippets():
     assert texts("") == texts("\n \n") == []
+
+
+@pytest.mark.parametrize("text", ["x = 1\n", "x = \n"])
+def test_the_garbage_collector_is_left_as_it_was(text):
+    assert gc.isenabled()
+    texts(text)
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        texts(text)
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
 
 
 def test_max_lines_is_checked():

@@ -47,6 +47,7 @@ def their_config(config: PhiConfig, **changes) -> transformers.PhiConfig:
 
 def their_model(config: PhiConfig, **changes) -> transformers.PhiForCausalLM:
     """transformers' model; every parameter random, biases and LayerNorms too."""
+    torch.manual_seed(0)
     model = transformers.PhiForCausalLM(their_config(config, **changes)).eval()
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():

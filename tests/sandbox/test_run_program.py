@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from phi1_lib.sandbox import run_program, run_programs
+from phi1_lib.sandbox import run, run_program, run_programs
 from phi1_lib.sandbox.run import KEPT_BYTES, Child
 
 VERDICTS = [
@@ -310,6 +310,20 @@ def test_run_programs_keeps_order_and_reports_progress():
     assert [result.stdout for result in results] == [f"{n}\n" for n in range(9)]
     assert steps == [(n, 9) for n in range(1, 10)]
     assert run_programs([]) == []
+
+
+def test_an_interruption_starts_no_further_programs(monkeypatch):
+    started = []
+    monkeypatch.setattr(run, "run_program", lambda *_, **__: (started.append(1), time.sleep(0.05)))
+
+    def interrupt(done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_programs([""] * 40, workers=1, progress=interrupt)
+    before = len(started)
+    time.sleep(0.3)
+    assert len(started) == before < 40
 
 
 @pytest.mark.parametrize(

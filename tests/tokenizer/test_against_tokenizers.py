@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from phi1_lib.tokenizer import END_OF_TEXT
+from phi1_lib.tokenizer import END_OF_TEXT, Tokenizer
 
 # A function fixture (the saved file) is set up once for all examples: that is what we want.
 many = settings(
@@ -61,3 +61,20 @@ def test_same_vocabulary(whitespace_tokenizer, as_hugging_face):
         whitespace_tokenizer.special_tokens | whitespace_tokenizer.added_tokens
     ).items():
         assert theirs.token_to_id(text) == token_id
+
+
+def test_special_tokens_are_matched_before_whitespace_tokens(corpus, as_hugging_face):
+    """Here the order shows: the special token begins inside a run of spaces."""
+    ours = Tokenizer.train(corpus, 300, ("  <s>",)).with_whitespace_tokens()
+    ids = ours.encode("     <s>", allowed_special=["  <s>"])
+    assert ids == as_hugging_face(ours).encode("     <s>").ids
+    assert [ours.token_bytes(i) for i in ids] == [b"   ", b"  <s>"]
+
+
+def test_flags_of_added_tokens(whitespace_tokenizer, as_hugging_face):
+    """Those of CodeGen's release: normalized, not special, no stripping."""
+    added = as_hugging_face(whitespace_tokenizer).get_added_tokens_decoder()
+    for token_id in whitespace_tokenizer.added_tokens.values():
+        token = added[token_id]
+        assert (token.normalized, token.special, token.lstrip, token.rstrip) == (True, *[False] * 3)
+    assert added[whitespace_tokenizer.end_of_text_id].special

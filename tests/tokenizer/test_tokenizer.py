@@ -1,12 +1,13 @@
 """What the class promises on its own; ids are checked in `test_against_tokenizers.py`."""
 
 import pickle
+from itertools import accumulate
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phi1_lib.tokenizer import END_OF_TEXT, WHITESPACE_TOKENS, Tokenizer, pretokenize, tokenizer
+from phi1_lib.tokenizer import END_OF_TEXT, Tokenizer, pretokenize, tokenizer
 from phi1_lib.tokenizer.merging import apply_merges
 from phi1_lib.tokenizer.trainer import merge_pair
 
@@ -38,15 +39,12 @@ def test_order_of_ids(tokenizer):
 
 
 def test_merges_stay_inside_pieces(tokenizer):
-    text = "    return total"
-    ends = {0, len(text)}
-    for pieces in (pretokenize(text), [tokenizer.decode([i]) for i in tokenizer.encode(text)]):
-        found, at = set(), 0
-        for piece in pieces:
-            at += len(piece)
-            found.add(at)
-        ends = found if ends == {0, len(text)} else ends
-    assert ends <= found
+    def ends(pieces):
+        return set(accumulate(len(piece) for piece in pieces))
+
+    text = "    return totals, items\n"
+    tokens = [tokenizer.token_bytes(i) for i in tokenizer.encode(text)]
+    assert ends(pretokenize(text)) < ends(tokens)
 
 
 def test_special_text_is_ordinary_unless_allowed(tokenizer):
@@ -111,8 +109,9 @@ def test_training_on_nothing(nothing):
 
 def test_whitespace_tokens(whitespace_tokenizer):
     added = whitespace_tokenizer.added_tokens
-    assert tuple(added) == WHITESPACE_TOKENS
-    assert list(added.values()) == list(range(430, 468))
+    assert len(added) == 38
+    assert {" " * n: 461 - n for n in range(2, 32)}.items() <= added.items()
+    assert {"\t" * n: 469 - n for n in range(2, 10)}.items() <= added.items()
 
     def pieces(text):
         return [whitespace_tokenizer.decode([i]) for i in whitespace_tokenizer.encode(text)]
@@ -152,8 +151,8 @@ def test_encoding_does_not_hand_out_the_cache(tokenizer):
     assert tokenizer.decode(tokenizer.encode("return")) == "return"
 
 
-def test_a_megabyte_without_a_space(tokenizer):
-    text = "etaoinshrd" * 50_000
+def test_a_long_text_without_a_space(tokenizer):
+    text = "etaoinshrd" * 20_000
     assert tokenizer.decode(tokenizer.encode(text)) == text
 
 

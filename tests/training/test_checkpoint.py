@@ -62,8 +62,9 @@ def test_the_last_two_are_kept_and_the_newest_is_found_by_number(engine, tmp_pat
     for step in (1, 9, 10):
         save_checkpoint(engine, tmp_path, step, MADE_BY)
     assert [path.name for path in list_checkpoints(tmp_path)] == ["step-000009", "step-000010"]
+    (tmp_path / "step-000009").rename(tmp_path / "step-999999")
     (tmp_path / "step-000010").rename(tmp_path / "step-1000000")
-    (tmp_path / "step-000900.partial").mkdir()
+    (tmp_path / "step-2000000.partial").mkdir()
     (tmp_path / "step-x").mkdir()
     assert latest_checkpoint(tmp_path).name == "step-1000000"
 

@@ -1,5 +1,6 @@
 """The plain engine: accumulation, precision, loss scaling. Oracles: one large batch; float64."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -92,15 +93,13 @@ def test_fp16_scales_the_loss_and_skips_overflows(model_config, train_config, da
     before = engine.model.lm_head.weight.detach().clone()
     _one_batch(engine, dataset, config)
     assert torch.equal(engine.model.lm_head.weight, before)
-    assert engine.get_global_grad_norm() == float("inf") or engine.get_global_grad_norm() != (
-        engine.get_global_grad_norm()
-    )
+    assert not math.isfinite(engine.get_global_grad_norm())
     assert engine.scaler.get_scale() == 2.0**39
     for _ in range(40):
         _one_batch(engine, dataset, config)
     assert engine.scaler.get_scale() < 2.0**39
     assert not torch.equal(engine.model.lm_head.weight, before)
-    exact = _gradients(model_config, replace(train_config, gradient_clip=1e9), dataset)
-    fits = replace(config, initial_loss_scale_power=8, gradient_clip=1e9)
+    exact = _gradients(model_config, replace(train_config, gradient_clip=0.25), dataset)
+    fits = replace(config, initial_loss_scale_power=8, gradient_clip=0.25)
     scaled = _gradients(model_config, fits, dataset)
     assert (scaled - exact).norm() / exact.norm() < 0.01  # unscaled again before clipping

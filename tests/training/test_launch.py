@@ -185,8 +185,9 @@ def test_every_stage_of_zero_trains_as_one_process_does(job, tmp_path, stage):
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("stage", [0, 1, 2, 3])
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize(
+    ("stage", "precision"), [(0, "bf16"), (1, "fp32"), (1, "bf16"), (2, "bf16"), (3, "fp32")]
+)
 def test_continued_ranks_are_bitwise_unbroken_ones(job, tmp_path, stage, precision):
     config = replace(job.train, dropout=0.2, precision=precision, zero_stage=stage)
     job = replace(job, train=config)

@@ -61,14 +61,16 @@ def test_a_prompt_asks_for_one_thing():
     # A docstring that fits two specifications would be a question without one right answer.
     asked = defaultdict(set)
     for spec, problem in TRAIN + TEST:
-        asked[problem.prompt].add(spec)
+        words = problem.prompt.split('"""')[1]
+        asked[SOURCES[spec.source].hint, words].add(spec)
     assert [specs for specs in asked.values() if len(specs) > 1] == []
 
 
 def test_same_seed_same_exercises_whatever_the_hash_seed():
     code = (
-        "from phi1_lib.data.exercises import generate_exercises\n"
-        "import hashlib; print(hashlib.sha256(repr(generate_exercises(60, 20, 1)).encode()).hexdigest())"
+        "import hashlib\nfrom phi1_lib.data.exercises import generate_exercises\n"
+        "text = repr(generate_exercises(60, 20, 1))\n"
+        "print(hashlib.sha256(text.encode()).hexdigest())"
     )
     digests = {
         subprocess.run(
@@ -277,7 +279,8 @@ READ_BY_HAND = [
         Spec("words", Part("starts", "b"), Part("reversed"), Part("join_spaces")),
         {
             "the words in text starting with 'b', each reversed, joined by spaces.",
-            "Take the words in text starting with 'b', reverse each, and return them joined by spaces.",
+            "Take the words in text starting with 'b', reverse each, "
+            "and return them joined by spaces.",
         },
         lambda text: " ".join(w[::-1] for w in text.split() if w[0] == "b"),
     ),

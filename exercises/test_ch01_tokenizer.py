@@ -1,0 +1,691 @@
+"""Grades chapter 01. Right answers come from Python's own codecs and from counting by hand.
+
+Every test compares with the right answer first. Only when that fails are the well-known wrong
+answers computed, to say which mistake it looks like.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import pytest
+
+Mistakes = Sequence[tuple[object, str]]
+
+
+def expect(found: object, right: object, mistakes: Mistakes, otherwise: str) -> None:
+    """Fail unless found equals right; with the message of the mistake that it equals, if any."""
+    if found == right and type(found) is type(right):
+        return
+    if found is None:
+        pytest.fail("your function returned None: is there a `return`?", pytrace=False)
+    if not isinstance(found, type(right)):
+        pytest.fail(
+            f"your function returned a {type(found).__name__}; a {type(right).__name__} is asked",
+            pytrace=False,
+        )
+    for wrong, message in mistakes:
+        if found == wrong:
+            pytest.fail(message, pytrace=False)
+    pytest.fail(
+        f"{otherwise}. You returned {_short(found)}, right is {_short(right)}", pytrace=False
+    )
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 90 else text[:87] + "..."
+
+
+# --- 1.1 ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.exercise("1.1", points=1, minutes=5, difficulty=1, section="Text is bytes")
+def test_ascii_takes_one_byte_each(submission):
+    expect(submission.utf8_length("def f(x):"), 9, [], "nine ASCII characters are nine bytes")
+    expect(submission.utf8_length(""), 0, [], "an empty text has no bytes")
+
+
+@pytest.mark.exercise("1.1")
+@pytest.mark.parametrize("text", ["née", "größer ≥ 3 €", "名前", "🙂 ok", "\U0001f600" * 3])
+def test_other_characters_take_two_to_four(submission, text):
+    units = len(text.encode("utf-16-le")) // 2
+    expect(
+        submission.utf8_length(text),
+        len(text.encode()),
+        [
+            (len(text), "you counted characters; é is one character and two bytes"),
+            (
+                sum(1 if char.isascii() else 2 for char in text),
+                "you gave every character beyond ASCII two bytes; € has three, 🙂 has four",
+            ),
+            (units, "these are the 16-bit units of UTF-16"),
+            (2 * units, "these are the bytes of UTF-16; UTF-8 writes ASCII in one byte"),
+            (
+                sum(min(3, len(char.encode())) for char in text),
+                "no character got four bytes; those from U+10000 on take four",
+            ),
+        ],
+        f"{text!r} has another number of bytes in UTF-8",
+    )
+
+
+@pytest.mark.exercise("1.1")
+@pytest.mark.parametrize("border", [0x80, 0x800, 0x10000])
+def test_the_borders(submission, border):
+    for code in (border - 1, border):
+        right = len(chr(code).encode())
+        found = submission.utf8_length(chr(code))
+        assert found == right, (
+            f"U+{code:04X} takes {right} bytes, you say {found}: the border belongs to the "
+            "longer form (U+0080 is the first with two bytes)"
+        )
+
+
+# --- 1.2 ---------------------------------------------------------------------------------------
+
+PIECES = {(1, 2, 1): 3, (1, 2): 1, (7, 7, 7): 2, (5,): 9}
+
+
+@pytest.mark.exercise("1.2", points=1, minutes=8, difficulty=1, section="Count pairs")
+def test_counts_inside_pieces(submission):
+    right = {(1, 2): 4, (2, 1): 3, (7, 7): 4}
+    across = Counter(right)
+    flat = [token for piece, count in PIECES.items() for token in piece * count]
+    once_each = [token for piece in PIECES for token in piece]
+    expect(
+        submission.count_pairs(dict(PIECES)),
+        right,
+        [
+            (
+                {(1, 2): 2, (2, 1): 1, (7, 7): 2},
+                "every piece was counted once: multiply by how often the text holds it",
+            ),
+            (
+                {(1, 2): 4, (2, 1): 3, (7, 7): 2},
+                "in (7, 7, 7) the pair (7, 7) occurs twice: count places, not joins",
+            ),
+            ({(1, 2): 7, (7, 7): 4}, "(1, 2) and (2, 1) are two pairs: the order matters"),
+            ({(1, 2): 4}, "the last pair of each piece is missing: n ids have n - 1 pairs"),
+            (
+                dict(Counter(zip(flat, flat[1:], strict=False))),
+                "you counted pairs across two pieces: joined pieces make pairs that never merge",
+            ),
+            (
+                dict(Counter(zip(once_each, once_each[1:], strict=False))),
+                "you counted pairs across two pieces, and each piece once",
+            ),
+            (
+                dict(across) | {(1, 1): 0},
+                "pairs that do not occur must be left out",
+            ),
+        ],
+        "the counts are wrong",
+    )
+
+
+@pytest.mark.exercise("1.2")
+def test_a_dictionary_without_zeros(submission):
+    found = submission.count_pairs({(5,): 9, (): 2})
+    assert found == {}, f"pieces of one id or none have no pairs; you returned {_short(found)}"
+
+
+# --- 1.3 ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.exercise("1.3", points=1, minutes=8, difficulty=2, section="The best pair")
+def test_the_highest_count_wins(submission):
+    expect(
+        submission.best_pair({(1, 1): 4, (300, 2): 9, (3, 8): 5}),
+        (300, 2),
+        [
+            ((1, 1), "you took the smallest pair: the count comes first, ids only break ties"),
+            ((3, 8), "this pair has neither the highest count nor the smallest ids"),
+        ],
+        "the pair with the highest count is another",
+    )
+
+
+@pytest.mark.exercise("1.3")
+@pytest.mark.parametrize("backwards", [False, True])
+def test_ties(submission, backwards):
+    counts = {(6, 1): 9, (5, 2): 9, (3, 9): 9, (3, 8): 9, (4, 0): 9, (1, 1): 4}
+    given = dict(reversed(counts.items())) if backwards else counts
+    expect(
+        submission.best_pair(given),
+        (3, 8),
+        [
+            (
+                next(pair for pair in given if given[pair] == 9),
+                "you took the first in the dictionary: a tie must not depend on the order of "
+                "counting",
+            ),
+            ((6, 1), "you took the largest pair among equals; the smallest is asked"),
+            ((4, 0), "you compared the right ids first, or the sum; the left id decides first"),
+            ((3, 9), "left ids are equal in (3, 8) and (3, 9): then the smaller right id decides"),
+            ((1, 1), "you took the smallest pair of all; its count is lower"),
+        ],
+        "the tie was broken in another way",
+    )
+
+
+# --- 1.4 ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.exercise("1.4", points=1, minutes=10, difficulty=2, section="Merge")
+@pytest.mark.parametrize(
+    ("ids", "right"),
+    [
+        ([1, 2, 3, 1, 2], [9, 3, 9]),
+        ([2, 1, 1, 2], [2, 1, 9]),
+        ([1], [1]),
+        ([], []),
+    ],
+)
+def test_every_occurrence_is_replaced(submission, ids, right):
+    expect(
+        submission.merge_pair(list(ids), (1, 2), 9),
+        right,
+        [
+            ([9, 3, 1, 2], "only the first occurrence was merged"),
+            ([9, 3, 1], "the last id was lost: mind the end of the list"),
+            ([2, 1], "the last id was lost: mind the end of the list"),
+            ([9, 9], "(2, 1) was merged like (1, 2): the order matters"),
+            ([9, 2, 3, 9, 2], "the right half stayed: the pair's two ids become one"),
+        ],
+        f"merge_pair({ids}, (1, 2), 9) is wrong",
+    )
+
+
+@pytest.mark.exercise("1.4")
+@pytest.mark.parametrize(("length", "right"), [(2, [9]), (3, [9, 7]), (5, [9, 9, 7])])
+def test_occurrences_do_not_overlap(submission, length, right):
+    expect(
+        submission.merge_pair([7] * length, (7, 7), 9),
+        right,
+        [
+            (
+                [9] * (length - 1),
+                "occurrences overlap: an id that was merged must not be used again, so go on "
+                "two places further",
+            ),
+            (right[::-1], "you merged from right to left"),
+            ([9, *[7] * (length - 2)], "only the first occurrence was merged"),
+            ([9] * (length // 2), "the id left over at the end was lost"),
+        ],
+        f"{length} times 7 merge in another way",
+    )
+
+
+@pytest.mark.exercise("1.4")
+def test_the_list_given_stays_as_it_is(submission):
+    ids = [1, 2, 1, 2]
+    submission.merge_pair(ids, (1, 2), 9)
+    assert ids == [1, 2, 1, 2], "your function changed the list it was given: build a new one"
+
+
+# --- 1.5 ---------------------------------------------------------------------------------------
+
+WORDS = ["low low low lower lowest", "newer newer wider", "wow wow wow wow"]
+
+
+def naive(pieces, vocab_size, min_count, key=lambda counts: lambda p: (-counts[p], p)):
+    """Merges of the asked rule on pieces of bytes; `key` makes the wrong ones."""
+    pieces, merges = [list(piece) for piece in pieces], []
+    while 256 + len(merges) < vocab_size:
+        counts = Counter(p for ids in pieces for p in zip(ids, ids[1:], strict=False))
+        if not counts:
+            break
+        best = min(counts, key=key(counts))
+        if counts[best] < min_count:
+            break
+        for ids in pieces:
+            i = 0
+            while i < len(ids) - 1:
+                if (ids[i], ids[i + 1]) == best:
+                    ids[i : i + 2] = [256 + len(merges)]
+                i += 1
+        merges.append(best)
+    return merges
+
+
+def spaced(text: str) -> list[str]:
+    """Words with the one space before them, as GPT-2 cuts."""
+    first, *rest = text.split(" ")
+    return [first, *(" " + word for word in rest)]
+
+
+@pytest.mark.exercise("1.5", points=3, minutes=25, difficulty=3, section="Train")
+@pytest.mark.parametrize("vocab_size", [256, 257, 262, 268])
+def test_merges_in_order(submission, vocab_size):
+    pieces = [piece.encode() for text in WORDS for piece in spaced(text)]
+    right = naive(pieces, vocab_size, 2)
+    mistakes = [
+        (
+            naive([text.encode() for text in WORDS], vocab_size, 2),
+            "merges cross pieces: cut each text by split() and count inside the pieces only",
+        ),
+        (
+            naive(sorted(set(pieces)), vocab_size, 2),
+            "every different piece was counted once: a word that occurs twice counts twice",
+        ),
+        (
+            naive(pieces, vocab_size, 2, lambda counts: lambda p: (-counts[p], -p[0], -p[1])),
+            "ties went to the largest pair; the smallest is asked",
+        ),
+        (
+            naive(pieces, vocab_size, 2, lambda counts: lambda p: -counts[p]),
+            "ties went to the pair met first; the smallest is asked (exercise 1.3)",
+        ),
+        (
+            naive(pieces, vocab_size, 2, lambda counts: lambda p: (counts[p], p)),
+            "the rarest pair was merged; the most frequent is asked",
+        ),
+        (right[:-1], "one merge is missing: vocab_size counts all ids, 0 to vocab_size - 1"),
+        (
+            naive(pieces, vocab_size + 1, 2),
+            "one merge too many: there are 256 ids before the first",
+        ),
+        (naive(pieces, vocab_size + 256, 2), "vocab_size counts the 256 bytes too"),
+    ]
+    expect(submission.train(WORDS, vocab_size, spaced), right, mistakes, "the merges are wrong")
+
+
+@pytest.mark.exercise("1.5")
+def test_stops_when_pairs_are_rare(submission):
+    pieces = [piece.encode() for text in WORDS for piece in spaced(text)]
+    for min_count in (2, 3):
+        expect(
+            submission.train(WORDS, 400, spaced, min_count=min_count),
+            naive(pieces, 400, min_count),
+            [
+                (naive(pieces, 400, 1), "training went on below min_count"),
+                (
+                    naive(pieces, 400, min_count + 1),
+                    "a pair that occurs exactly min_count times is merged too",
+                ),
+            ],
+            f"with min_count={min_count} the merges are wrong",
+        )
+
+
+@pytest.mark.exercise("1.5")
+def test_nothing_left_to_merge(submission):
+    try:
+        found = submission.train(["ab"], 300, str.split, min_count=1)
+    except (ValueError, IndexError, KeyError) as error:
+        pytest.fail(
+            f"when no pair is left training must stop, but your function raised {error!r}",
+            pytrace=False,
+        )
+    expect(found, [(97, 98)], [], "train(['ab'], 300, str.split, min_count=1) is wrong")
+
+
+@pytest.mark.exercise("1.5")
+def test_characters_beyond_ascii_are_bytes(submission):
+    expect(
+        submission.train(["é né"], 257, str.split),
+        [(0xC3, 0xA9)],
+        [([], "é is two bytes: cut pieces into bytes by encode, not into characters by ord")],
+        "é is the bytes 195 and 169",
+    )
+
+
+# --- 1.6 ---------------------------------------------------------------------------------------
+
+
+class Lookup(dict):
+    """Ranks that can be looked up, and refuse to be walked through."""
+
+    def _refuse(self, *_):
+        pytest.fail(
+            "your function walks through all of ranks: look up the pairs of the piece instead",
+            pytrace=False,
+        )
+
+    __iter__ = keys = values = items = _refuse
+
+
+def ranks_of(*merges: tuple[int, int]) -> Lookup:
+    return Lookup({pair: rank for rank, pair in enumerate(merges)})
+
+
+@pytest.mark.exercise("1.6", points=2, minutes=15, difficulty=3, section="Encode")
+def test_the_lowest_rank_goes_first(submission):
+    # "abc": rank 0 joins b and c, so rank 1 (a and b) finds nothing any more.
+    expect(
+        submission.encode_piece(b"abc", ranks_of((98, 99), (97, 98))),
+        [97, 256],
+        [([257, 99], "you merged the leftmost pair; the one with the lowest rank goes first")],
+        "encode_piece(b'abc') with b+c at rank 0, a+b at rank 1 is wrong",
+    )
+
+
+@pytest.mark.exercise("1.6")
+def test_merged_tokens_merge_again(submission):
+    ranks = ranks_of((97, 98), (256, 99), (257, 100))
+    expect(
+        submission.encode_piece(b"abcd", ranks),
+        [258],
+        [
+            ([256, 99, 100], "you stopped after one merge: look at the new pairs again"),
+            ([97, 98, 99, 100], "nothing was merged"),
+        ],
+        "encode_piece(b'abcd') is wrong",
+    )
+
+
+@pytest.mark.exercise("1.6")
+def test_the_longest_token_is_not_what_is_asked(submission):
+    # Tokens: "ab" 256, "bc" 257, "bcd" 258. By rank "ab" is made first, and "bcd" never.
+    expect(
+        submission.encode_piece(b"abcd", ranks_of((97, 98), (98, 99), (257, 100))),
+        [256, 99, 100],
+        [
+            ([97, 258], "you merged the highest rank, or the longest token; the lowest goes first"),
+        ],
+        "encode_piece(b'abcd') with a+b at rank 0, b+c at 1, bc+d at 2 is wrong",
+    )
+
+
+@pytest.mark.exercise("1.6")
+def test_every_occurrence_and_no_overlap(submission):
+    expect(
+        submission.encode_piece(b"aaaab", ranks_of((97, 97), (97, 98))),
+        [256, 256, 98],
+        [
+            (
+                [256, 97, 257],
+                "after the first merge the lowest rank is still rank 0, at another place",
+            ),
+            ([256, 256, 256, 98], "occurrences overlap: each id is used once"),
+        ],
+        "encode_piece(b'aaaab') with a+a at rank 0, a+b at rank 1 is wrong",
+    )
+    expect(submission.encode_piece(b"", ranks_of((97, 97))), [], [], "an empty piece has no tokens")
+    expect(submission.encode_piece(b"x", ranks_of()), [120], [], "one byte is its own token")
+
+
+# --- 1.7 ---------------------------------------------------------------------------------------
+
+TOKENS = [b"a", b"\xc3", b"\xa9", b" caf", b"\xe2\x82", b"\xac"]
+
+
+@pytest.mark.exercise("1.7", points=1, minutes=8, difficulty=2, section="Decode")
+def test_a_character_over_two_tokens(submission):
+    expect(
+        submission.decode([3, 1, 2, 4, 5], TOKENS),
+        " café€",
+        [
+            (" caf\ufffd\ufffd\ufffd\ufffd", "you decoded token by token: join the bytes first"),
+            (" caf", "you decoded token by token, and dropped what is no text: join first"),
+            (" cafÃ©â\x82¬", "you read bytes as Latin-1; they are UTF-8"),
+        ],
+        "decode of ' caf', C3, A9, E2 82, AC is wrong",
+    )
+
+
+@pytest.mark.exercise("1.7")
+def test_bytes_that_are_no_text(submission):
+    try:
+        found = submission.decode([0, 1, 0], TOKENS)
+    except UnicodeDecodeError:
+        pytest.fail("half a character must become U+FFFD, not an error", pytrace=False)
+    expect(
+        found,
+        "a\ufffda",
+        [
+            ("aa", "the lone byte was dropped: it must show as U+FFFD"),
+            ("aÃa", "you read bytes as Latin-1; they are UTF-8"),
+            ("a\\xc3a", "the lone byte must become U+FFFD, not an escape"),
+        ],
+        "the byte C3 between two letters is wrong",
+    )
+    expect(submission.decode([], TOKENS), "", [], "no ids are an empty text")
+
+
+@pytest.mark.exercise("1.7")
+@pytest.mark.parametrize("wrong", [6, -1])
+def test_ids_that_do_not_exist(submission, wrong):
+    try:
+        found = submission.decode([0, wrong], TOKENS)
+    except ValueError:
+        return
+    except Exception as error:
+        pytest.fail(
+            f"id {wrong} must raise ValueError, yours raised {type(error).__name__}", pytrace=False
+        )
+    pytest.fail(
+        f"id {wrong} gave {found!r}: a list takes negative numbers from its end; check the id"
+        if wrong < 0
+        else f"id {wrong} does not exist and gave {found!r}: it must raise ValueError",
+        pytrace=False,
+    )
+
+
+# --- 1.8 ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.exercise("1.8", points=2, minutes=15, difficulty=3, section="Whitespace tokens")
+def test_indentation_is_a_part(submission):
+    expect(
+        submission.split_spaces("if a:\n    b = 1"),
+        ["if a:\n", "    ", "b = 1"],
+        [
+            (["    "], "the text between the runs is missing"),
+            (["if a:\n", "b = 1"], "the runs are missing"),
+            (
+                ["if", " ", "a:\n", "    ", "b", " ", "=", " ", "1"],
+                "a single space is ordinary text: only runs of two and more are taken out",
+            ),
+            (["if a:\n", "   ", " b = 1"], "the run's last space was left to the word after it"),
+            (["if a:\n", "  ", "  ", "b = 1"], "the run was cut into twos: take the longest first"),
+        ],
+        "'if a:' with an indented second line is cut wrongly",
+    )
+
+
+@pytest.mark.exercise("1.8")
+@pytest.mark.parametrize(
+    ("count", "right"),
+    [
+        (31, [" " * 31, "x"]),
+        (32, [" " * 31, " x"]),
+        (33, [" " * 31, "  ", "x"]),
+        (64, [" " * 31, " " * 31, "  ", "x"]),
+    ],
+)
+def test_long_runs(submission, count, right):
+    half = count // 2
+    expect(
+        submission.split_spaces(" " * count + "x"),
+        right,
+        [
+            ([" " * count, "x"], "a run is longer than `longest`: no such token exists"),
+            ([" " * half, " " * (count - half), "x"], "the run was halved: the longest goes first"),
+            (
+                [*([" " * (count % 31)] if count % 31 else []), *[" " * 31] * (count // 31), "x"],
+                "the rest came first: the longest part goes first, from the left",
+            ),
+            ([" " * 31, " ", "x"], "a single space left over belongs to the text after it"),
+            ([" " * 31, "x"], "spaces beyond the first 31 were lost"),
+        ],
+        f"{count} spaces and x are cut wrongly",
+    )
+
+
+@pytest.mark.exercise("1.8")
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("", []),
+        ("a b", ["a b"]),
+        ("  ", ["  "]),
+        ("a  ", ["a", "  "]),
+        ("\t\t  \n", ["\t\t", "  ", "\n"]),
+    ],
+)
+def test_edges(submission, text, right):
+    expect(
+        submission.split_spaces(text),
+        right,
+        [
+            (["", *right], "no part may be empty"),
+            ([*right, ""], "no part may be empty"),
+            (["", *right, ""], "no part may be empty"),
+            (["\t\t  \n"], "spaces between other whitespace count too"),
+            (["\t\t  ", "\n"], "only spaces are asked: tabs stay ordinary text here"),
+            (["a", " ", "b"], "a single space is ordinary text"),
+        ],
+        f"{text!r} is cut wrongly",
+    )
+
+
+@pytest.mark.exercise("1.8")
+def test_another_longest(submission):
+    expect(
+        submission.split_spaces("a" + " " * 5, longest=3),
+        ["a", "   ", "  "],
+        [(["a", " " * 5], "`longest` is an argument: use it in place of 31")],
+        "five spaces with longest=3 are cut wrongly",
+    )
+
+
+# --- 1.9 ---------------------------------------------------------------------------------------
+
+
+def by_words(text: str) -> list[int]:
+    """A tokenizer for the tests: a space joins the word after it; each piece has an id."""
+    pieces = [""]
+    for char in text:
+        if char == " " or (pieces[-1].strip(" ") == "" and len(pieces[-1]) > 1):
+            pieces.append(char)
+        else:
+            pieces[-1] += char
+    return [sum(map(ord, piece)) for piece in pieces if piece]
+
+
+@pytest.mark.exercise("1.9", points=1, minutes=8, difficulty=2, section="Where a prompt ends")
+@pytest.mark.parametrize(
+    ("prompt", "completion", "right"),
+    [("a ", "b", 1), ("a b", " c", 2), ("a b", "c", 1), ("", "a", 0), ("a b c ", "d", 3)],
+)
+def test_counts_from_the_front(submission, prompt, completion, right):
+    alone, together = by_words(prompt), by_words(prompt + completion)
+    expect(
+        submission.surviving_tokens(prompt, completion, by_words),
+        right,
+        [
+            (len(alone), "you counted all tokens of the prompt; some are not in the whole text"),
+            (len(together), "you counted the tokens of the whole text"),
+            (right - 1, "one too few: if all tokens agree, all survive"),
+            (right + 1, "one too many: stop before the first token that differs"),
+        ],
+        f"prompt {prompt!r}, completion {completion!r} give another number",
+    )
+
+
+@pytest.mark.exercise("1.9")
+def test_stops_at_the_first_difference(submission):
+    table = {"p": [1, 2, 3, 4], "pc": [1, 9, 3, 4, 5]}
+    expect(
+        submission.surviving_tokens("p", "c", table.__getitem__),
+        1,
+        [
+            (3, "you counted equal tokens behind the first difference: stop there"),
+            (4, "you counted all tokens of the prompt; some are not in the whole text"),
+        ],
+        "[1, 2, 3, 4] against [1, 9, 3, 4, 5] give another number",
+    )
+    moved = {"p": [1, 2, 3], "pc": [9, 1, 2, 3]}
+    expect(
+        submission.surviving_tokens("p", "c", moved.__getitem__),
+        0,
+        [(3, "a token at another place does not survive: compare place by place")],
+        "[1, 2, 3] against [9, 1, 2, 3] give another number",
+    )
+
+
+@pytest.mark.exercise("1.9")
+def test_encodes_the_whole_text_at_once(submission):
+    seen = []
+
+    def encode(text):
+        seen.append(text)
+        return by_words(text)
+
+    submission.surviving_tokens("a ", "b", encode)
+    assert sorted(seen) == ["a ", "a b"], (
+        f"you encoded {seen}: encode the prompt, and prompt + completion as one text; the "
+        "completion alone has other tokens"
+    )
+
+
+# --- 1.10 --------------------------------------------------------------------------------------
+
+SPECIAL = {"<s>": 300, "<s>>": 301, "<end>": 302}
+
+
+def by_bytes(text: str) -> list[int]:
+    assert text, "you called encode with an empty text: leave such stretches out"
+    return list(text.encode())
+
+
+@pytest.mark.exercise("1.10", points=2, minutes=15, difficulty=3, section="Special tokens")
+def test_allowed_tokens_get_their_ids(submission):
+    expect(
+        submission.encode_with_special("a<s>b<end>", SPECIAL, ["<s>", "<end>"], by_bytes),
+        [97, 300, 98, 302],
+        [
+            (list(b"a<s>b<end>"), "the special tokens were cut into bytes like ordinary text"),
+            ([300, 302], "the text around the special tokens was lost"),
+            ([97, 98, 300, 302], "the ids are not in the order of the text"),
+            ([97, 98], "the special tokens were lost"),
+            ([97, 300, *b"b<end>"], "only the first special token was found"),
+        ],
+        "'a<s>b<end>' is encoded wrongly",
+    )
+
+
+@pytest.mark.exercise("1.10")
+def test_others_are_ordinary_text(submission):
+    for text, allowed, right in [
+        ("a<end>b", [], list(b"a<end>b")),
+        ("<s><end>", ["<s>"], [300, *b"<end>"]),
+    ]:
+        expect(
+            submission.encode_with_special(text, SPECIAL, allowed, by_bytes),
+            right,
+            [
+                ([97, 302, 98], "a token that is not allowed became its id: that is the injection"),
+                ([300, 302], "a token that is not allowed became its id: that is the injection"),
+                ([97, 98], "text of a token that is not allowed was dropped; it is ordinary text"),
+                ([300], "text of a token that is not allowed was dropped; it is ordinary text"),
+            ],
+            f"{text!r} with {allowed} allowed is encoded wrongly",
+        )
+
+
+@pytest.mark.exercise("1.10")
+@pytest.mark.parametrize("allowed", [["<s>", "<s>>"], ["<s>>", "<s>"]])
+def test_the_longer_token_wins(submission, allowed):
+    expect(
+        submission.encode_with_special("<s>>", SPECIAL, allowed, by_bytes),
+        [301],
+        [([300, ord(">")], "the shorter token won: where two begin at one place, take the longer")],
+        "'<s>>' is encoded wrongly",
+    )
+
+
+@pytest.mark.exercise("1.10")
+def test_stretches_are_as_long_as_possible(submission):
+    calls = []
+
+    def encode(text):
+        calls.append(text)
+        return by_bytes(text)
+
+    submission.encode_with_special("one two<end>three", SPECIAL, ["<end>"], encode)
+    assert calls == ["one two", "three"], (
+        f"encode was called with {calls}: hand it the whole stretch between two special tokens, "
+        "or merges inside it are lost"
+    )
