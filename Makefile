@@ -11,8 +11,10 @@ FILES ?= $(sort $(wildcard chapters/*.ipynb))
 TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 
 VENV_PYTHON := .venv/bin/python
-VOCAB := $(if $(GPT2_VOCAB),--gpt2-vocab "$(GPT2_VOCAB)")
-PYTEST := $(VENV_PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(VOCAB) $(ARGS)
+VOCAB := $(if $(GPT2_VOCAB),--gpt2-vocab="$(GPT2_VOCAB)")
+# Two workers on two cores: more threads would only get in each other's way.
+PYTEST := OMP_NUM_THREADS=1 $(VENV_PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder \
+	$(VOCAB) $(ARGS)
 ENVIRONMENT := pyproject.toml constraints.txt lab/make_environment.py
 MAKE_ENVIRONMENT := "$(PYTHON)" lab/make_environment.py --torch $(TORCH) \
 	--cpu-index $(TORCH_CPU_INDEX)
@@ -41,16 +43,18 @@ test-gpu: .venv/dev.stamp  ## the tests that need a CUDA GPU
 
 lint: .venv/dev.stamp  ## style
 	@$(VENV_PYTHON) -m ruff check --quiet .
-	@$(VENV_PYTHON) -m ruff format --quiet --check .
+	@$(VENV_PYTHON) -m ruff format --check .
 
 chapters: .venv/lab.stamp  ## execute the chapters and write their outputs
-	@$(VENV_PYTHON) -m phi1_lib.course.notebooks $(VOCAB) $(ARGS) $(FILES)
+	@$(VENV_PYTHON) -m phi1_lib.course.notebooks $(ARGS) $(FILES)
 
 stubs: .venv/lab.stamp  ## write exercises/ from solutions/ (never over answers)
 	@$(VENV_PYTHON) -m phi1_lib.course.stubs $(ARGS)
 
 nano-artifacts: .venv/lab.stamp  ## train nano again and replace the weights that ship
-	@$(VENV_PYTHON) -m phi1_lib.artifacts $(ARGS)
+	rm -rf runs/nano-artifacts
+	$(VENV_PYTHON) -m phi1_lib.cli run nano --out runs/nano-artifacts
+	$(VENV_PYTHON) -m phi1_lib.shipped runs/nano-artifacts "$$(git describe --always --dirty)"
 
 clean:  ## remove the environment and caches; runs/ and answers stay
 	rm -rf .venv .lab .pytest_cache .ruff_cache .hypothesis build phi1.egg-info

@@ -1,8 +1,8 @@
 """How `pytest exercises` grades: which file is graded, what counts as not written yet, the table.
 
-    pytest exercises                           grade your files in this folder
-    pytest exercises --submission solutions    grade another folder with the same file names
-    pytest exercises --exercise 1.2            grade one exercise
+- `pytest exercises` grades your files in this folder;
+- `pytest exercises --submission solutions` grades another folder with the same file names;
+- `pytest exercises --exercise 1.2` grades one exercise.
 """
 
 import itertools

@@ -450,6 +450,8 @@ def test_ids_that_do_not_exist(submission, wrong):
         found = submission.decode([0, wrong], TOKENS)
     except ValueError:
         return
+    except NotImplementedError:  # the stub: not written yet, not a wrong answer
+        raise
     except Exception as error:
         pytest.fail(
             f"id {wrong} must raise ValueError, yours raised {type(error).__name__}", pytrace=False

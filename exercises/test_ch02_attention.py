@@ -269,7 +269,7 @@ def heads_with(q: Tensor, k: Tensor, v: Tensor, split, merge, scale: float | Non
 
 
 @pytest.mark.exercise("2.5", points=2, minutes=15, difficulty=2, section="Heads")
-@pytest.mark.parametrize("heads", [1, 3])
+@pytest.mark.parametrize("heads", [1, 3], ids=["1 head", "3 heads"])
 def test_each_head_attends_alone(submission, heads):
     batch, length, width = 2, 6, 12
     features = width // heads
@@ -479,7 +479,7 @@ def mask_of_documents(lengths: list[int]) -> Tensor:
 
 
 @pytest.mark.exercise("2.8", points=3, minutes=15, difficulty=3, section="Two more masks")
-@pytest.mark.parametrize("lengths", [[2, 1, 4], [3], [1, 1, 1]])
+@pytest.mark.parametrize("lengths", [[2, 1, 4], [3], [1, 1, 1]], ids=str)
 def test_no_token_sees_another_document(submission, lengths):
     right = mask_of_documents(lengths)
     total = sum(lengths)

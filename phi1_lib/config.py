@@ -29,9 +29,8 @@ class _Config:
         known = {field.name for field in fields(cls)}
         unknown = sorted(set(values) - known)
         if unknown:
-            raise ValueError(
-                f"{cls.__name__} has no field {unknown[0]!r}; its fields are: {', '.join(sorted(known))}"
-            )
+            names = ", ".join(sorted(known))
+            raise ValueError(f"{cls.__name__} has no field {unknown[0]!r}; its fields are: {names}")
         values = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
         try:
             return cls(**values)
@@ -273,25 +272,25 @@ _SMOKE_STAGE = TrainConfig(
     checkpoint_every=4,
 )
 _NANO_PRETRAIN = TrainConfig(
-    steps=300,
+    steps=250,
     batch_size=16,
     micro_batch_size=16,
     context_length=256,
     learning_rate=3e-3,
-    warmup_steps=30,
-    decay_steps=300,
+    warmup_steps=25,
+    decay_steps=250,
     weight_decay=0.1,
     dropout=0.0,
     checkpoint_every=50,
 )
 _NANO_FINETUNE = TrainConfig(
-    steps=500,
+    steps=1_000,
     batch_size=16,
     micro_batch_size=16,
     context_length=256,
-    learning_rate=2e-3,
+    learning_rate=3e-3,
     warmup_steps=20,
-    decay_steps=500,
+    decay_steps=1_000,
     weight_decay=0.01,
     dropout=0.0,
     checkpoint_every=50,
@@ -367,7 +366,7 @@ PRESETS: dict[str, Preset] = {
             corpus_mb=30,
             keep_fraction=0.15,
             tokenizer="train",
-            train_exercises=12_000,
+            train_exercises=20_000,
             test_exercises=200,
             humaneval_new_tokens=96,
         ),

@@ -1,4 +1,4 @@
-"""The `nano` that comes with the library: weights, tokenizer, results, and the proof of their recipe.
+"""The `nano` that comes with the library: weights, tokenizer, results, proof of their recipe.
 
 `make nano-artifacts` runs the whole chain and calls `ship`. Beside the models it keeps a
 fingerprint of what each part of the recipe computes (not of its source text: a new comment changes

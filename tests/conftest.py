@@ -1,7 +1,8 @@
 """Options of the test run: GPT-2's vocabulary, and strictness about skips and numbers.
 
-`--strict-run` is what continuous integration adds: a skip that `allowed_skips.txt` does not list fails
-the run, and so do fewer passed tests than `floor.txt` says.
+`--strict-run` is what continuous integration adds: a skip that `allowed_skips.txt` does not list
+fails the run, and so do fewer passed tests than `floor.txt` says. (pytest's own `--strict` is about
+its settings.)
 """
 
 from fnmatch import fnmatchcase
@@ -30,8 +31,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if config.getoption("--strict-run"):
-        config.pluginmanager.register(StrictRun(config), "strict-run")
+    if config.getoption("--strict-run") and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(StrictRun(), "strict-run")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -57,10 +58,12 @@ def read_floor(path: Path) -> int:
 
 
 class StrictRun:
-    """Collects what passed and what was skipped, over all workers, and judges it at the end."""
+    """Collects what passed and what was skipped, and judges it at the end.
 
-    def __init__(self, config: pytest.Config) -> None:
-        self.worker_output = getattr(config, "workeroutput", None)  # set in pytest-xdist's workers
+    With pytest-xdist it works in the controlling process, which gets the reports of all workers.
+    """
+
+    def __init__(self) -> None:
         self.allowed = read_allowed_skips(HERE / "allowed_skips.txt")
         self.floor = read_floor(HERE / "floor.txt")
         self.passed = 0
@@ -77,18 +80,12 @@ class StrictRun:
         if report.skipped:
             self.skips[report.nodeid] = _reason(report)
 
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_testnodedown(self, node) -> None:
-        self.skips |= getattr(node, "workeroutput", {}).get("collection_skips", {})
-
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        if self.worker_output is not None:  # a worker tells what only it has seen
-            self.worker_output["collection_skips"] = self.skips
-            return
         for test, reason in sorted(self.skips.items()):
             if not any(fnmatchcase(test, pattern) for pattern, _ in self.allowed):
-                self.complaints.append(f"skipped, not on tests/allowed_skips.txt: {test} ({reason})")
+                where = "skipped, not on tests/allowed_skips.txt"
+                self.complaints.append(f"{where}: {test} ({reason})")
         if self.passed < self.floor:
             self.complaints.append(f"{self.passed} tests passed; tests/floor.txt asks {self.floor}")
         if self.complaints and session.exitstatus in (pytest.ExitCode.OK, 5):

@@ -20,9 +20,9 @@ def assert_close(
 ) -> None:
     """Check `ours` against float64 `exact`, measured by the error of `theirs`, PyTorch's result.
 
-    `root_mean_square` is the measure for gradients that went through PyTorch's fused CPU attention
-    several times. Its largest error is a matter of luck: transformers' model, with that same
-    kernel, shows a threefold larger one from one random input to the next.
+    `root_mean_square` is the measure for gradients through several layers of PyTorch's fused CPU
+    attention. There the largest error is a matter of luck: that of transformers' own model, with
+    the same kernel, differs up to tenfold from one random input to the next.
     """
     assert ours.dtype == theirs.dtype and exact.dtype == torch.float64
     assert ours.shape == theirs.shape == exact.shape

@@ -29,9 +29,8 @@ def test_keeps_the_rules(path):
 
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=name)
-def test_executes_to_its_committed_outputs(path, request):
-    vocab = request.config.getoption("--gpt2-vocab")
-    changed = refresh(path, check=True, gpt2_vocab=Path(vocab).resolve() if vocab else None)
+def test_executes_to_its_committed_outputs(path):
+    changed = refresh(path, check=True)
     assert changed is None, f"run `make chapters FILES={path.relative_to(ROOT)}`: {changed}"
 
 

@@ -110,7 +110,7 @@ def test_setup_and_doctor_accept_the_versions_pyproject_names(setup):
     allowed = SpecifierSet(PROJECT["requires-python"])
     for version in [(3, minor) for minor in range(9, 20)]:
         fits = setup.refusal(version, "Linux", "x86_64") is None
-        assert fits == allowed.contains("%d.%d" % version)
+        assert fits == allowed.contains(".".join(map(str, version)))
         assert fits == (doctor.python_row((*version, 0)).status == "ok")
 
 

@@ -23,8 +23,8 @@ def explicit_attention(
 
     scores_BHTS = torch.einsum("BTHK,BSHK->BHTS", q_BTHK, k_BSHK) * scale
     hidden_TS = ~visible(*scores_BHTS.shape[-2:], causal, cu_seqlens, scores_BHTS.device)
-    # Not -inf: a row that sees nothing would become NaN. The smallest finite number leaves such a
-    # row uniform, and the second fill turns it into zeros, gradients included.
+    # Not -inf: it would turn a row that sees nothing into NaN. With the smallest finite number
+    # such a row comes out uniform, and the second fill makes it zeros, gradients included.
     scores_BHTS = scores_BHTS.masked_fill(hidden_TS, torch.finfo(scores_BHTS.dtype).min)
     weights_BHTS = scores_BHTS.softmax(dim=-1).masked_fill(hidden_TS, 0.0)
     weights_BHTS = torch.nn.functional.dropout(weights_BHTS, dropout)

@@ -35,6 +35,8 @@ STYLE: dict[str, Any] = {
     "figure.figsize": (6.4, 3.2),
     "figure.facecolor": "white",
     "figure.constrained_layout.use": True,
+    "figure.constrained_layout.h_pad": 0.08,  # inches of white around the drawing
+    "figure.constrained_layout.w_pad": 0.08,
     "savefig.facecolor": "white",
     "font.family": "DejaVu Sans",  # ships with matplotlib: the same letters on every machine
     "font.size": 10,

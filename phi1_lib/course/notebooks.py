@@ -22,6 +22,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError
 from nbformat import NotebookNode
+from traitlets.config import Config
 
 from phi1_lib.course.stubs import write_stubs
 
@@ -64,8 +65,8 @@ def course_copy(root: Path = ROOT) -> Iterator[Path]:
         yield copy
 
 
-def kernel_environment(gpt2_vocab: Path | None, scratch: Path) -> dict[str, str]:
-    """The environment a chapter's kernel runs in; GPT-2's vocabulary, if given, as the Hub keeps it."""
+def kernel_environment(scratch: Path) -> dict[str, str]:
+    """The environment that a chapter's kernel runs in."""
     # The first entry makes this tree's library and commands the ones that are found.
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     programs = [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]
@@ -73,20 +74,10 @@ def kernel_environment(gpt2_vocab: Path | None, scratch: Path) -> dict[str, str]
     environment["PYTHONPATH"] = os.pathsep.join(paths)
     environment["PATH"] = os.pathsep.join(programs)
     environment["IPYTHONDIR"] = str(scratch / "ipython")  # not a learner's own start-up files
-    if gpt2_vocab is not None:
-        cache = scratch / "hub"
-        environment["HF_HUB_CACHE"] = str(cache)
-        model = cache / "models--microsoft--phi-1"
-        snapshot = model / "snapshots" / "local"
-        snapshot.mkdir(parents=True)
-        (model / "refs").mkdir()
-        (model / "refs" / "main").write_text("local", encoding="utf-8")
-        for name in ("vocab.json", "merges.txt"):
-            shutil.copy(gpt2_vocab / name, snapshot / name)
     return environment
 
 
-def execute(path: Path, gpt2_vocab: Path | None = None, root: Path = ROOT) -> NotebookNode:
+def execute(path: Path, root: Path = ROOT) -> NotebookNode:
     """Execute the notebook at `path` in a copy of the course and return it with its outputs.
 
     Raises:
@@ -103,9 +94,12 @@ def execute(path: Path, gpt2_vocab: Path | None = None, root: Path = ROOT) -> No
             record_timing=False,
             coalesce_streams=True,
             resources={"metadata": {"path": str(copy / "chapters")}},
+            config=Config(
+                KernelManager={"transport_encryption": "auto"}
+            ),  # or each prints a warning
         )
         try:
-            client.execute(env=kernel_environment(gpt2_vocab, copy))
+            client.execute(env=kernel_environment(copy))
         except (CellExecutionError, CellTimeoutError) as error:
             raise RuntimeError(f"{path}: {error}") from None
     return notebook
@@ -166,7 +160,8 @@ def output_kinds(cell: NotebookNode) -> list[tuple[str, ...]]:
 def keep_varying(new: NotebookNode, committed: NotebookNode) -> None:
     """Give `varies` cells of `new` their committed output, where the kinds are the same."""
     for cell, old in zip(new.cells, committed.cells, strict=True):
-        if cell.cell_type == "code" and is_varying(cell) and output_kinds(cell) == output_kinds(old):
+        varies = cell.cell_type == "code" and is_varying(cell)
+        if varies and output_kinds(cell) == output_kinds(old):
             cell.outputs = old.outputs
 
 
@@ -193,19 +188,14 @@ def first_difference(new: NotebookNode, committed: NotebookNode, lines: int = 12
 
 
 def refresh(
-    path: Path,
-    *,
-    check: bool = False,
-    fresh: bool = False,
-    gpt2_vocab: Path | None = None,
-    root: Path = ROOT,
+    path: Path, *, check: bool = False, fresh: bool = False, root: Path = ROOT
 ) -> str | None:
     """Execute, normalise and write one chapter; return what changed, or None.
 
     With `check` nothing is written. With `fresh` cells tagged `varies` take their new output too.
     """
     committed = nbformat.read(path, as_version=4)
-    new = normalise(execute(path, gpt2_vocab, root))
+    new = normalise(execute(path, root))
     if not fresh:
         keep_varying(new, committed)
     changed = first_difference(new, committed)
@@ -222,14 +212,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
     parser.add_argument("--check", action="store_true", help="compare, write nothing")
     parser.add_argument("--fresh", action="store_true", help="new output for `varies` cells too")
-    parser.add_argument("--gpt2-vocab", type=Path, metavar="FOLDER", help="GPT-2's vocabulary files")
     options = parser.parse_args(arguments)
     status = 0
     for path in options.files:
         try:
-            changed = refresh(
-                path, check=options.check, fresh=options.fresh, gpt2_vocab=options.gpt2_vocab
-            )
+            changed = refresh(path, check=options.check, fresh=options.fresh)
         except RuntimeError as error:
             print(error, file=sys.stderr)
             status = 1

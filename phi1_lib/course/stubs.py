@@ -26,7 +26,7 @@ def _raise_line(number: str) -> str:
 
 
 def exercise_numbers(solution: str) -> list[str]:
-    """Return the numbers of the exercises that a solution's text marks, in order, without repeats."""
+    """Return the numbers of the exercises that a solution's text marks, in order, each once."""
     found = (BEGIN.match(line) for line in solution.splitlines())
     return list(dict.fromkeys(match["number"] for match in found if match))
 

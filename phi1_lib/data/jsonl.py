@@ -26,17 +26,14 @@ def read_jsonl(path: str | Path) -> Iterator[dict[str, Any]]:
         ValueError: a line is not a JSON object, or the file is not UTF-8; the file and the line
             are named.
     """
-    with open(path, encoding="utf-8") as file:
-        number = 0
-        try:
-            for number, line in enumerate(file, 1):
-                if not line.strip():
-                    continue
+    with open(path, "rb") as file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            try:
                 row = json.loads(line)
-                if not isinstance(row, dict):
-                    raise ValueError("not an object")
-                yield row
-        except UnicodeDecodeError:
-            raise ValueError(f"{path}: not UTF-8 text after line {number}") from None
-        except ValueError as error:
-            raise ValueError(f"{path}, line {number}: not a JSON object ({error})") from None
+            except ValueError as error:  # not JSON, or not UTF-8
+                raise ValueError(f"{path}, line {number}: not JSON ({error})") from None
+            if not isinstance(row, dict):
+                raise ValueError(f"{path}, line {number}: not a JSON object")
+            yield row

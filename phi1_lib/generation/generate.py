@@ -59,15 +59,16 @@ def generate(
     config = model.config
     if end_of_text_id is None:
         end_of_text_id = config.eos_token_id
-    used = used_vocab_size or config.used_vocab_size or config.vocab_size
-    _check_options(config, max_new_tokens, temperature, top_p, used)
+    if used_vocab_size is None:
+        used_vocab_size = config.used_vocab_size or config.vocab_size
+    _check_options(config, max_new_tokens, temperature, top_p, used_vocab_size)
     _check_prompts(config, ids)
     stops = StopStrings((stop,) if isinstance(stop, str) else stop, decode)
     device = model.lm_head.weight.device
     generator = None if seed is None else torch.Generator(device).manual_seed(seed)
 
     def choose(logits_BV: torch.Tensor) -> torch.Tensor:
-        return next_token(logits_BV[:, :used], temperature, top_p, generator)
+        return next_token(logits_BV[:, :used_vocab_size], temperature, top_p, generator)
 
     def ends(new_ids: list[int], token: int) -> bool:
         """Add a token to a sequence; say whether that ends it, cut to what is returned."""
@@ -138,7 +139,7 @@ def _batches(ids: Sequence[Sequence[int]]) -> Iterator[list[int]]:
 
 
 def _check_options(
-    config: PhiConfig, max_new_tokens: int, temperature: float, top_p: float, used: int
+    config: PhiConfig, max_new_tokens: int, temperature: float, top_p: float, used_vocab_size: int
 ) -> None:
     if max_new_tokens < 0:
         raise ValueError(f"max_new_tokens={max_new_tokens!r}: must be at least 0")
@@ -146,8 +147,10 @@ def _check_options(
         raise ValueError(f"temperature={temperature!r}: must be 0 or above")
     if not 0.0 < top_p <= 1.0:
         raise ValueError(f"top_p={top_p!r}: must be above 0 and at most 1")
-    if not 1 <= used <= config.vocab_size:
-        raise ValueError(f"used_vocab_size={used!r}: must be from 1 to {config.vocab_size}")
+    if not 1 <= used_vocab_size <= config.vocab_size:
+        raise ValueError(
+            f"used_vocab_size={used_vocab_size!r}: must be from 1 to {config.vocab_size}"
+        )
 
 
 def _check_prompts(config: PhiConfig, ids: Sequence[Sequence[int]]) -> None:

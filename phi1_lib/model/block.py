@@ -17,7 +17,11 @@ from phi1_lib.model.rotary import rotate
 
 
 class Attention(nn.Module):
-    """Causal multi-head self-attention with partial rotary embedding."""
+    """Causal multi-head self-attention with partial rotary embedding.
+
+    `rotary` holds the cosines and sines of the tokens' positions; `packing` holds `attend`'s
+    arguments for packed documents, and is empty without them.
+    """
 
     def __init__(self, config: PhiConfig, layer: int, attend: Callable[..., torch.Tensor]) -> None:
         super().__init__()

@@ -98,7 +98,7 @@ class Phi(nn.Module):
         positions: torch.Tensor | None = None,
         cache: KVCache | None = None,
     ) -> torch.Tensor:
-        """Return what the head reads, (B, T, D): `forward` without the head."""
+        """Return what the head reads, (B, T, D): `forward` without the head, same arguments."""
         _check_ids(ids_BT)
         tokens = ids_BT.shape[1]
         start = 0 if cache is None else cache.length

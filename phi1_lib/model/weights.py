@@ -6,8 +6,7 @@ transformers keeps but does not read. Weights are a safetensors file: loading on
 
 import json
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ _FIXED_KEYS = {
     "qk_layernorm": False,
     "tie_word_embeddings": False,
 }
-# Written to config.json under `rope_parameters`.
+# Fields of ours that transformers keeps under `rope_parameters`.
 _ROPE_KEYS = ("rope_theta", "partial_rotary_factor")
 _PHI1 = PhiConfig()
 
@@ -35,8 +34,8 @@ def write_folder(
 ) -> None:
     """Write `config.json`, `model.safetensors`, `generation_config.json`, tokenizer files if any.
 
-    Every file is written under a temporary name and renamed, the weights first: a run that stops
-    half-way leaves no folder that looks whole but is not.
+    Every file is written under a temporary name and renamed, `config.json` last: a new folder that
+    a crash left half-written is no model.
 
     Raises:
         ValueError: the tokenizer does not fit the configuration.
@@ -101,19 +100,18 @@ def read_config(folder: str | Path) -> PhiConfig:
         kind = found.get("model_type") if isinstance(found, dict) else None
         raise ValueError(f"{path}: model_type={kind!r}, not 'phi'")
 
-    rope = found.get("rope_parameters") or found.get("rope_scaling") or {}
-    rope_type = rope.get("rope_type", "default")
-    heads = found.get("num_attention_heads")
-    rules = _FIXED_KEYS | {"num_key_value_heads": heads}
+    found |= found.get("rope_parameters") or found.get("rope_scaling") or {}
+    rules = _FIXED_KEYS | {
+        "num_key_value_heads": found.get("num_attention_heads"),
+        "rope_type": "default",
+        "type": "default",  # the older name of rope_type
+    }
     for key, value in rules.items():
         if found.get(key, value) not in (value, None):
             raise ValueError(f"{path}: {key}={found[key]!r}, but phi-1's network has {value!r}")
-    if rope_type != "default":
-        raise ValueError(f"{path}: rope_type={rope_type!r}, but phi-1's network has 'default'")
 
     known = {field.name for field in fields(PhiConfig)}
     values = {key: value for key, value in found.items() if key in known and value is not None}
-    values |= {key: rope[key] for key in _ROPE_KEYS if key in rope}
     if values.get("vocab_size") != _PHI1.vocab_size:
         values.setdefault("used_vocab_size", None)
     try:
@@ -155,7 +153,7 @@ def read_weights(
 def _weight_files(folder: str | Path) -> list[Path]:
     """Return `model.safetensors`, or the parts that `model.safetensors.index.json` lists."""
     index = Path(folder) / "model.safetensors.index.json"
-    if not index.exists():
+    if (Path(folder) / "model.safetensors").exists() or not index.exists():
         return [_required_file(folder, "model.safetensors")]
     try:
         parts = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
@@ -197,20 +195,14 @@ def _tokenizer_config(config: PhiConfig, tokenizer: Any) -> dict[str, Any]:
     }
 
 
-@contextmanager
-def _temporary(path: Path) -> Iterator[Path]:
-    """Yield a temporary name beside `path`; rename it at the end, remove it on an error."""
+def _replace(path: Path, write: Callable[[Path], object]) -> None:
+    """Write under a temporary name beside `path` and rename; an error leaves no temporary file."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        yield temporary
+        write(temporary)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    with _temporary(path) as temporary:
-        write(temporary)
 
 
 def _write_json(path: Path, values: dict[str, Any]) -> None:

@@ -30,8 +30,12 @@ def set_limits(memory_mb: int, cpu_seconds: int) -> None:
         "RLIMIT_NPROC": 0,  # no child processes and no threads; the kernel exempts root
     }
     for name, value in limits.items():
+        limit = getattr(resource, name)
+        _, hard = resource.getrlimit(limit)
+        if hard != resource.RLIM_INFINITY:
+            value = min(value, hard)  # the caller's own limits may be lower already
         try:
-            resource.setrlimit(getattr(resource, name), (value, value))
+            resource.setrlimit(limit, (value, value))
         except (ValueError, OSError):
             if sys.platform == "darwin" and name == "RLIMIT_AS":
                 continue  # macOS refuses to limit the address space

@@ -76,6 +76,13 @@ def test_float64_stays_float64(backend):
     torch.testing.assert_close(out, reference(q, k, v, bottom_right(5, 5)), rtol=0, atol=1e-14)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_explicit_rounds_half_precision_once(dtype):
+    inputs = random_qkv(2, 9, 9, 2, 8, dtype=dtype)
+    in_float32 = attend(*(x.float() for x in inputs), backend="explicit")
+    assert torch.equal(attend(*inputs, backend="explicit"), in_float32.to(dtype))
+
+
 @backends
 def test_scale_replaces_one_over_root_of_head_dim(backend):
     q, k, v = random_qkv(1, 4, 4, 1, 16, dtype=torch.float64)
@@ -89,7 +96,8 @@ def test_scale_replaces_one_over_root_of_head_dim(backend):
 def test_queries_before_every_key_give_zeros_and_zero_gradients(backend):
     """Five queries and two keys: the first three queries stand before both keys."""
     inputs = random_qkv(2, 5, 2, 3, 8, dtype=torch.float64)
-    out, grad_q, grad_k, grad_v = with_gradients(lambda *x: attend(*x, backend=backend), inputs)
+    with torch.autograd.set_detect_anomaly(True):  # no NaN on the way either
+        out, grad_q, grad_k, grad_v = with_gradients(lambda *x: attend(*x, backend=backend), inputs)
     assert torch.count_nonzero(out[:, :3]) == 0
     assert torch.count_nonzero(grad_q[:, :3]) == 0
     # The last two queries and all keys are as if the blind queries were not there.

@@ -9,15 +9,15 @@ from phi1_lib.course import check
 from phi1_lib.course.checking import find_exercises, run_exercise
 
 ROOT = Path(__file__).parents[2]
-STUB = '''
+STUB = """
 def double(n):
     raise NotImplementedError("Exercise 1.1")
 
 
 def triple(n):
     raise NotImplementedError("Exercise 1.2")
-'''
-GRADER = '''
+"""
+GRADER = """
 import pytest
 
 
@@ -34,7 +34,7 @@ def test_doubles_three(submission):
 @pytest.mark.exercise("1.2", points=1, minutes=5, difficulty=1, section="A")
 def test_triples(submission):
     assert submission.triple(2) == 6
-'''
+"""
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ def test_marked_bodies_are_replaced_and_all_else_is_kept():
 @pytest.mark.parametrize(
     ("broken", "message"),
     [
-        (SOLUTION.replace("    # END SOLUTION\n", "", 1), "line 15: the solution of 1.1 is not closed"),
+        (SOLUTION.replace("    # END SOLUTION\n", "", 1), "line 15: the solution of 1.1"),
         (SOLUTION.replace("    # BEGIN SOLUTION 1.1\n", ""), "line 10: END SOLUTION without"),
         (SOLUTION.rpartition("        # END")[0], "1.2 has no END SOLUTION"),
     ],

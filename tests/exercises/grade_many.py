@@ -1,4 +1,4 @@
-"""Grade many submissions in one process: jobs as JSON on standard input, results on standard output.
+"""Grade many submissions in one process: jobs as JSON on standard input, results on output.
 
 A job is `{"grader": FILE, "folder": FOLDER, "exercise": NUMBER or null}`, its result
 `{"exit": CODE, "rows": [...]}` with the rows that `--results` writes. One process, because starting
@@ -29,6 +29,8 @@ def grade(job: dict, results: Path) -> dict:
     arguments += ["--exercise", job["exercise"]] if job["exercise"] else []
     arguments += ["--import-mode=importlib", "-q", "-p", "no:cacheprovider", "-c", os.devnull]
     arguments += ["--rootdir", str(Path(job["grader"]).parent)]
+    # This plugin collects garbage twice a run, and garbage collection is slow once torch is loaded.
+    arguments += ["-p", "no:unraisableexception"]
     signal.alarm(JOB_SECONDS)
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):

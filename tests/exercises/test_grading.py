@@ -1,4 +1,4 @@
-"""`pytest exercises` as a learner and an instructor use it: exit codes, kinds, which file is read."""
+"""`pytest exercises` as learners and instructors use it: exit codes, kinds, the file it reads."""
 
 import os
 import shutil
@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-STUBS = '''
+STUBS = """
 def double(n):
     raise NotImplementedError("Exercise 1.1")
 
 
 def triple(n):
     raise NotImplementedError("Exercise 1.2")
-'''
-GRADER = '''
+"""
+GRADER = """
 import pytest
 
 
@@ -34,7 +34,7 @@ def test_doubles_zero(submission):
 @pytest.mark.exercise("1.2", points=2, minutes=5, difficulty=1, section="A")
 def test_triples(submission):
     assert submission.triple(2) == 6, "triple(2) is 6"
-'''
+"""
 ANSWERS = {"1.1": "return 2 * n", "1.2": "return 3 * n"}
 
 

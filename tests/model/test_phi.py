@@ -9,7 +9,7 @@ import transformers
 
 from phi1_lib.attention import attend
 from phi1_lib.config import PRESETS
-from phi1_lib.model import KVCache, Phi
+from phi1_lib.model import KVCache, Phi, rotary_table, rotate
 from tests.error_rule import assert_close, root_mean_square
 from tests.model.conftest import SMALL, ExactRotary, their_model
 
@@ -88,6 +88,23 @@ def test_bfloat16_is_no_worse_than_transformers(theirs):
     with torch.no_grad():
         found, expected = ours_with(theirs).bfloat16()(ids), theirs(ids).logits
         assert_close(found, expected, exact_of(theirs)(ids).logits)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_turned_by_float32_angles(theirs, dtype):
+    seen = []
+
+    def spy(q, k, v, **options):
+        seen.append(q)
+        return attend(q, k, v, **options)
+
+    model = ours_with(theirs, attend=spy).to(dtype)
+    ids = random_ids(1, 40)
+    model(ids)
+    h = model.model.layers[0].input_layernorm(model.model.embed_tokens(ids))
+    q = model.model.layers[0].self_attn.q_proj(h).unflatten(-1, (4, 12))
+    cos, sin = rotary_table(SMALL)
+    assert torch.equal(seen[0], rotate(q, cos[:40], sin[:40]))
 
 
 def test_dropout_falls_where_transformers_drops():
@@ -237,12 +254,3 @@ def test_hidden_states_are_what_the_head_reads(theirs):
     assert hidden.shape == (2, 6, 48)
     assert torch.equal(model.lm_head(hidden), model(ids))
     torch.testing.assert_close(hidden, theirs.model(ids).last_hidden_state)
-
-
-def test_text_generated_before_training_leaves_no_inference_tensors_behind():
-    """The rotary table is shared: made in inference mode, it must still serve training."""
-    config = replace(SMALL, max_position_embeddings=63)  # a table that no other test has made
-    model = Phi(config)
-    with torch.inference_mode():
-        model(random_ids(1, 4))
-    model(random_ids(1, 4)).sum().backward()

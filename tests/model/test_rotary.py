@@ -1,5 +1,7 @@
 """The rotary embedding against transformers' and against its defining property."""
 
+from dataclasses import replace
+
 import torch
 from transformers.models.phi.modeling_phi import PhiRotaryEmbedding, apply_rotary_pos_emb
 
@@ -55,3 +57,12 @@ def test_half_precision_is_turned_in_float32_and_rounded_once():
 
 def test_a_table_is_made_once():
     assert rotary_table(SMALL)[0] is rotary_table(SMALL)[0]
+
+
+def test_a_table_made_while_generating_serves_training():
+    config = replace(SMALL, max_position_embeddings=63)  # a table that no other test has made
+    with torch.inference_mode():
+        rotary_table(config)
+    x = torch.randn(1, 63, 2, 12, requires_grad=True)
+    rotate(x, *rotary_table(config)).sum().backward()
+    assert x.grad is not None

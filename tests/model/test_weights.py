@@ -52,7 +52,7 @@ def test_transformers_loads_our_folder_bit_for_bit(tmp_path, dtype):
     assert not any(report.values()), report
     assert_same_tensors(model.state_dict(), theirs.state_dict())
     for key, value in their_config(SMALL).to_dict().items():
-        if key not in ("architectures", "dtype", "transformers_version"):
+        if key not in ("_name_or_path", "architectures", "dtype", "transformers_version"):
             assert getattr(theirs.config, key) == value, key
 
 
@@ -68,10 +68,14 @@ def test_we_load_the_folder_of_transformers_bit_for_bit(tmp_path, theirs, dtype)
         torch.testing.assert_close(model(ids), theirs(ids).logits)
 
 
-def test_transformers_loads_the_parts_of_sharded_weights_from_its_own_folder(tmp_path, theirs):
+def test_weights_in_several_files_are_read(tmp_path, theirs):
     theirs.save_pretrained(tmp_path, max_shard_size="50KB")
     assert not (tmp_path / "model.safetensors").exists()
     assert_same_tensors(Phi.from_pretrained(tmp_path).state_dict(), theirs.state_dict())
+    # One whole file beside the parts is what counts, as in transformers.
+    model = random_model(seed=1)
+    model.save_pretrained(tmp_path)
+    assert_same_tensors(Phi.from_pretrained(tmp_path).state_dict(), model.state_dict())
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -126,6 +130,14 @@ def test_saving_into_its_own_folder(folder):
     assert_same_tensors(model.state_dict(), expected)
 
 
+def test_a_model_keeps_its_weights_when_its_folder_is_written_anew(folder):
+    model, other = random_model(), random_model(seed=1)
+    mapped = Phi.from_pretrained(folder)
+    other.save_pretrained(folder)
+    assert_same_tensors(mapped.state_dict(), model.state_dict())
+    assert_same_tensors(Phi.from_pretrained(folder).state_dict(), other.state_dict())
+
+
 def test_a_failed_write_keeps_the_old_file_and_leaves_no_rubbish(folder, monkeypatch):
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
 
@@ -168,7 +180,8 @@ def test_auto_tokenizer_loads_the_folder(tmp_path, tokenizer):
         assert theirs.encode(text) == ids
         assert theirs.decode(ids) == tokenizer.decode(ids) == text
     assert theirs.eos_token_id == theirs.bos_token_id == tokenizer.end_of_text_id
-    assert theirs.eos_token == END_OF_TEXT and len(theirs) == tokenizer.vocab_size
+    assert theirs.eos_token == theirs.bos_token == theirs.unk_token == END_OF_TEXT
+    assert len(theirs) == tokenizer.vocab_size
     assert theirs.model_max_length == SMALL.max_position_embeddings
     assert Tokenizer.load(tmp_path / "tokenizer.json").encode(texts[0]) == theirs.encode(texts[0])
 
@@ -228,6 +241,7 @@ def test_the_released_models_old_config_is_read(tmp_path):
             {"rope_parameters": {"rope_type": "linear", "rope_theta": 1e4, "factor": 2.0}},
             "rope_type='linear'",
         ),
+        ({"rope_parameters": None, "rope_scaling": {"type": "dynamic"}}, "type='dynamic'"),
         ({"hidden_size": 50}, "hidden_size=50: must be a multiple"),
         ({"eos_token_id": [1, 2]}, "config.json: "),
         ({"hidden_size": 96}, "has shape .* but config.json asks for"),
@@ -256,8 +270,14 @@ def truncate(folder):
 
 
 def drop_a_part(folder):
+    remove("model.safetensors")(folder)
     index = {"weight_map": {"lm_head.bias": "model-00001-of-00001.safetensors"}}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+
+
+def break_the_index(folder):
+    remove("model.safetensors")(folder)
+    write("model.safetensors.index.json", b"[1]")(folder)
 
 
 def drop_a_tensor(folder):
@@ -279,7 +299,7 @@ def drop_a_tensor(folder):
         (truncate, "not a whole safetensors file"),
         (drop_a_tensor, "model.safetensors: lacks the tensor lm_head.bias"),
         (drop_a_part, "model-00001-of-00001.safetensors is missing"),
-        (write("model.safetensors.index.json", b"[1]"), "no weight_map in it"),
+        (break_the_index, "no weight_map in it"),
     ],
 )
 def test_a_folder_that_is_no_whole_model_is_refused_by_name(folder, damage, message):

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -260,6 +262,12 @@ except OSError:
 """
     result = run_program(program)
     assert result.passed, result
+
+
+def test_limits_of_the_caller_may_be_lower():
+    code = "from phi1_lib.sandbox import run_program; print(run_program('').status)"
+    command = ["sh", "-c", 'ulimit -n 40 -f 100; exec "$0" -c "$1"', sys.executable, code]
+    assert subprocess.run(command, capture_output=True, text=True).stdout == "passed\n"
 
 
 def test_environment_is_clean(monkeypatch):

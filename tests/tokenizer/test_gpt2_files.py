@@ -38,6 +38,17 @@ def test_ids_of_the_whitespace_tokens(codegen):
     assert len(codegen.added_tokens) == 38
 
 
+def test_what_chapter_01_says_of_gpt2(gpt2_files):
+    """The merges it quotes stand at these places, and no token begins with two spaces."""
+    gpt2 = Tokenizer.from_files(*gpt2_files)
+    quoted = {4: b"r|e", 46: b" |re", 77: b"u|r", 444: b"ur|n", 749: b" re|t", 930: b"re|t"}
+    quoted |= {1185: b" ret|urn", 7527: b"ret|urn"}
+    for place, pair in quoted.items():
+        left, right = gpt2.merges[place]
+        assert gpt2.token_bytes(left) + b"|" + gpt2.token_bytes(right) == pair
+    assert not [i for i in range(50257) if gpt2.token_bytes(i).startswith(b"  ")]
+
+
 def test_indented_return(codegen, gpt2_files):
     assert Tokenizer.from_files(*gpt2_files).encode("    return") == [220, 220, 220, 1441]
     assert codegen.encode("    return") == [50284, 7783]

@@ -136,6 +136,14 @@ def test_the_heap_gives_what_looking_everywhere_gives(byte_ids):
     assert apply_merges(byte_ids, table) == expected
 
 
+def test_a_candidate_whose_pair_changed_waits_for_its_new_rank():
+    """In `cabd` a+b goes first; c+a is gone then, and ab+d comes before c+ab."""
+    a, b, c, d = b"abcd"
+    merges = [(a, b), (c, a), (256, d), (c, 256)]
+    table = {pair: (rank, 256 + rank) for rank, pair in enumerate(merges)}
+    assert apply_merges(list(b"cabd"), table) == [c, 258]
+
+
 def test_the_cache_stays_bounded(corpus, monkeypatch):
     monkeypatch.setattr(tokenizer, "_CACHE_PIECES", 5)
     fresh = Tokenizer.train(corpus, 300)

@@ -8,7 +8,6 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import psutil
 import pytest
 import torch
 
@@ -21,6 +20,8 @@ from phi1_lib.training.deepspeed_engine import DeepSpeedEngine, check_deepspeed,
 from phi1_lib.training.engine import TorchEngine
 from phi1_lib.training.launch import Job, launch, main
 from phi1_lib.training.weights import initial_model, with_dropout
+
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="DeepSpeed runs on Linux only")
 
 
 @pytest.fixture(autouse=True)
@@ -75,6 +76,7 @@ def test_the_plain_engine_runs_in_this_process(job):
     assert Phi.from_pretrained(job.folder / "final").config.hidden_size == 32
 
 
+@on_linux
 def test_what_cannot_be_launched_is_said(job, monkeypatch):
     with pytest.raises(ValueError, match="ranks=2: engine='torch' is one process"):
         launch(job, ranks=2)
@@ -94,6 +96,7 @@ def test_what_cannot_be_launched_is_said(job, monkeypatch):
     assert not job.folder.exists()
 
 
+@on_linux
 def test_deepspeed_outside_its_launcher_says_how_to_start_it(job, monkeypatch):
     monkeypatch.delenv("RANK", raising=False)
     with pytest.raises(ValueError, match="launcher to start each rank"):
@@ -112,6 +115,7 @@ def test_the_configuration_deepspeed_gets(job):
     }
 
 
+@on_linux
 def test_a_rank_that_knew_why_it_failed_is_heard(job, monkeypatch):
     """The launcher replaced by a program that fails as a rank does, or without a word."""
     job = replace(job, engine="deepspeed")
@@ -170,12 +174,14 @@ def _continued(job: Job, stage: int, folder: Path) -> Job:
     return job
 
 
+@on_linux
 def test_two_ranks_stopped_and_continued_train_as_one_process_does(job, tmp_path):
     launch(job)
     _continued(job, 1, tmp_path / "ranks")
     _assert_as_good_as_the_plain_engine(job, job.folder, tmp_path / "ranks")
 
 
+@on_linux
 @pytest.mark.full
 @pytest.mark.parametrize("stage", [0, 2, 3])
 def test_every_stage_of_zero_trains_as_one_process_does(job, tmp_path, stage):
@@ -184,6 +190,7 @@ def test_every_stage_of_zero_trains_as_one_process_does(job, tmp_path, stage):
     _assert_as_good_as_the_plain_engine(job, job.folder, tmp_path / "ranks")
 
 
+@on_linux
 @pytest.mark.full
 @pytest.mark.parametrize(
     ("stage", "precision"), [(0, "bf16"), (1, "fp32"), (1, "bf16"), (2, "bf16"), (3, "fp32")]
@@ -223,7 +230,10 @@ def _wait_for(condition, child: subprocess.Popen | None = None) -> None:
         time.sleep(0.02)
 
 
-def _ranks(job: Job) -> list[psutil.Process]:
+def _ranks(job: Job) -> list:
+    """The rank processes of this job that are alive."""
+    import psutil  # comes with deepspeed
+
     found = []
     for process in psutil.process_iter(["cmdline"]):
         line = process.info["cmdline"] or []
@@ -238,6 +248,7 @@ def long_job(job) -> Job:
     return replace(job, engine="deepspeed", train=config)
 
 
+@on_linux
 @pytest.mark.full
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_ranks_save_when_their_starter_is_interrupted_or_killed(long_job, how):
@@ -254,6 +265,7 @@ def test_ranks_save_when_their_starter_is_interrupted_or_killed(long_job, how):
     assert launch(longer, ranks=2)["steps"] == steps + 3
 
 
+@on_linux
 @pytest.mark.full
 def test_a_killed_rank_ends_the_others_and_the_run_continues(long_job):
     config = replace(long_job.train, checkpoint_every=5)
@@ -271,6 +283,7 @@ def test_a_killed_rank_ends_the_others_and_the_run_continues(long_job):
     assert [row["step"] for row in read_metrics(job.folder)] == list(range(1, saved + 4))
 
 
+@on_linux
 @pytest.mark.full
 def test_another_number_of_ranks_is_refused(job, tmp_path):
     job = replace(job, engine="deepspeed", train=replace(job.train, steps=4))
@@ -279,6 +292,7 @@ def test_another_number_of_ranks_is_refused(job, tmp_path):
         launch(replace(job, train=replace(job.train, steps=8)), ranks=4)
 
 
+@on_linux
 @pytest.mark.full
 def test_a_pickle_in_a_checkpoint_does_not_run(job, tmp_path):
     import json

@@ -1,6 +1,6 @@
 """Oracles: DeepSpeed's WarmupDecayLR, and the paper's numbers."""
 
-import importlib.util
+import sys
 from dataclasses import replace
 
 import pytest
@@ -23,7 +23,7 @@ def test_lambda_lr_gives_the_same(train_config):
         scheduler.step()
 
 
-@pytest.mark.skipif(importlib.util.find_spec("deepspeed") is None, reason="no deepspeed here")
+@pytest.mark.skipif(sys.platform != "linux", reason="DeepSpeed runs on Linux only")
 def test_deepspeed_gives_the_same(train_config):
     from deepspeed.runtime.lr_schedules import WarmupDecayLR
 

@@ -33,16 +33,16 @@ _AFTER = {
     "not_divisible": ("not divisible by {c}",),
     "other_than": ("different from {c}",),
     "not_space": ("other than spaces",),
-    "unequal": ("other than X",),
-    "before": ("before X",),
-    "after": ("after X",),
+    "unequal": ('other than "{c}"',),
+    "before": ('before "{c}"',),
+    "after": ('after "{c}"',),
     "longer": ("longer than {c}", "with more than {c} letters"),
     "shorter": ("shorter than {c}", "with fewer than {c} letters"),
     "of_length": ("of length {c}", "with exactly {c} letters"),
-    "starts": ("starting with X",),
-    "ends": ("ending with X",),
-    "contains": ("with the letter X", "containing X"),
-    "lacks": ("without the letter X", "not containing X"),
+    "starts": ('starting with "{c}"',),
+    "ends": ('ending with "{c}"',),
+    "contains": ('with the letter "{c}"', 'containing "{c}"'),
+    "lacks": ('without the letter "{c}"', 'not containing "{c}"'),
 }
 _CLAUSE = {
     "even": "is even",
@@ -62,16 +62,16 @@ _CLAUSE = {
     "letter": "is a letter",
     "digit": "is a digit",
     "not_space": "is not a space",
-    "unequal": "is not X",
-    "before": "comes before X",
-    "after": "comes after X",
+    "unequal": 'is not "{c}"',
+    "before": 'comes before "{c}"',
+    "after": 'comes after "{c}"',
     "longer": "is longer than {c}",
     "shorter": "is shorter than {c}",
     "of_length": "has length {c}",
-    "starts": "starts with X",
-    "ends": "ends with X",
-    "contains": "contains X",
-    "lacks": "does not contain X",
+    "starts": 'starts with "{c}"',
+    "ends": 'ends with "{c}"',
+    "contains": 'contains "{c}"',
+    "lacks": 'does not contain "{c}"',
 }
 
 # Transform: after a list of values, and of the one number n.
@@ -116,7 +116,7 @@ def sentence(spec: Spec, random: Random) -> str:
     """Say what is asked, in one of several wordings."""
     verb = random.choice(("Return", "Return", "Find", "Compute"))
     if spec.source == "value":
-        change, otherwise = (_fill(_CHANGED[p.name][2], p) for p in (spec.transform, spec.last))
+        change, otherwise = (_fill(_CHANGED[p.name][1], p) for p in (spec.transform, spec.last))
         clause = _fill(_CLAUSE[spec.predicate.name], spec.predicate)
         if random.random() < 0.5:
             return f"{verb} {change} if n {clause}, otherwise {otherwise}."
@@ -127,13 +127,12 @@ def sentence(spec: Spec, random: Random) -> str:
         clause = _fill(_CLAUSE[spec.predicate.name], spec.predicate)
         return f"Return whether {word} {one}{where} {clause}."
     values = _values(spec, random)
+    if each := _fill(_CHANGED[spec.transform.name][0], spec.transform):
+        values = f"{values}, {each}"
     of_values, of_them = _RESULT[spec.last.name]
-    each, order, _ = (_fill(words, spec.transform) for words in _CHANGED[spec.transform.name])
     if random.random() < 0.6:
-        return f"{verb} {of_values.format(values=f'{values}, {each}' if each else values)}."
-    if order:
-        return f"Take {values}, {order}, and return {of_them}."
-    return f"Take {values} and return {of_them}."
+        return f"{verb} {of_values.format(values=values)}."
+    return f"Take {values}{',' * bool(each)} and return {of_them}."
 
 
 def _values(spec: Spec, random: Random) -> str:

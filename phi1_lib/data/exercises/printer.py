@@ -100,11 +100,21 @@ _STEPS = {
 
 
 def function_name(spec: Spec) -> str:
-    """A short name from the parts, constants left out: sum_even, square_if_odd, count_vowel."""
+    """A name that says the constants: sum_even, count_vowel, list_less_3_plus_4, square_if_odd.
+
+    That they stand in the name and again in the docstring matters more than it seems. Copying a
+    constant is what a small model learns last, and its most frequent mistake: each repetition is
+    one more place to learn it.
+    """
     if spec.source == "value":
-        return f"{spec.transform.name}_if_{spec.predicate.name}"
-    what = spec.source if spec.predicate.name == "every" else spec.predicate.name
-    return f"{spec.last.name}_{what}"
+        return f"{_slug(spec.transform)}_if_{_slug(spec.predicate)}"
+    what = spec.source if spec.predicate.name == "every" else _slug(spec.predicate)
+    change = "" if spec.transform.constant is None else f"_{_slug(spec.transform)}"
+    return f"{spec.last.name}_{what}{change}"
+
+
+def _slug(part: Part) -> str:
+    return part.name if part.constant is None else f"{part.name}_{part.constant}"
 
 
 def print_prompt(spec: Spec, random: Random) -> str:

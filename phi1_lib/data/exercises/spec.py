@@ -5,7 +5,7 @@ Every exercise has one of two shapes:
 - a scan: take the values of `source`, keep those that satisfy `predicate`, change each by
   `transform`, put them together by `last` (an aggregate);
 - a choice (`source` is "value"): change the number by `transform` if it satisfies `predicate`,
-  otherwise by `last` (another transform).
+  otherwise by `last` (another transform, without a constant).
 
 The tables say which parts exist, which values they take and give, which constants they may carry,
 and which other parts are near misses: an exercise is kept only if its inputs tell it from them. The
@@ -185,8 +185,9 @@ def combinations(family: str) -> list[Combination]:
 
 def _fits(source: Source, predicate: str, transform: str, last: str) -> bool:
     """Whether parts that take the source's values also fit each other."""
-    if last in TRANSFORMS:  # a choice
-        return predicate != "every" and "same" not in (transform, last) and transform != last
+    if last in TRANSFORMS:  # a choice; its second branch has no constant, to keep it short
+        plain = not TRANSFORMS[last].constants
+        return plain and predicate != "every" and "same" != transform != last
     kind = AGGREGATES[last]
     if kind.bare:
         return transform == "same" and predicate != "every"

@@ -262,8 +262,8 @@ READ_BY_HAND = [
         {
             "the sum of the numbers greater than 3, each squared.",
             "the sum of the numbers above 3, each squared.",
-            "Take the numbers greater than 3, square each, and return their sum.",
-            "Take the numbers above 3, square each, and return their sum.",
+            "Take the numbers greater than 3, each squared, and return their sum.",
+            "Take the numbers above 3, each squared, and return their sum.",
         },
         lambda numbers: sum(x**2 for x in numbers if x > 3),
     ),
@@ -278,8 +278,8 @@ READ_BY_HAND = [
     (
         Spec("words", Part("starts", "b"), Part("reversed"), Part("join_spaces")),
         {
-            "the words in text starting with 'b', each reversed, joined by spaces.",
-            "Take the words in text starting with 'b', reverse each, "
+            'the words in text starting with "b", each reversed, joined by spaces.',
+            'Take the words in text starting with "b", each reversed, '
             "and return them joined by spaces.",
         },
         lambda text: " ".join(w[::-1] for w in text.split() if w[0] == "b"),
@@ -296,7 +296,7 @@ READ_BY_HAND = [
         Spec("divisors", Part("divisible", 4), Part("minus", 2), Part("largest")),
         {
             "the largest of the divisors of n that are divisible by 4, each minus 2 (0 if none).",
-            "Take the divisors of n that are divisible by 4, subtract 2 from each, "
+            "Take the divisors of n that are divisible by 4, each minus 2, "
             "and return the largest (0 if none).",
         },
         lambda n: max([d - 2 for d in range(4, n + 1, 4) if n % d == 0], default=0),
@@ -304,19 +304,18 @@ READ_BY_HAND = [
     (
         Spec("range", Part("at_most", 5), Part("times", 3), Part("list")),
         {
-            "the list of the numbers from 1 to n that are at most 5, each multiplied by 3.",
-            "Take the numbers from 1 to n that are at most 5, multiply each by 3, "
-            "and return the list.",
+            "the list of the numbers from 1 to n that are at most 5, each times 3.",
+            "Take the numbers from 1 to n that are at most 5, each times 3, and return the list.",
         },
         lambda n: [3, 6, 9, 12, 15][: max(n, 0)],
     ),
     (
-        Spec("value", Part("negative"), Part("negate"), Part("halve")),
+        Spec("value", Part("negative"), Part("plus", 4), Part("halve")),
         {
-            "n negated if n is negative, otherwise n halved, rounded down.",
-            "If n is negative, return n negated, otherwise n halved, rounded down.",
+            "n plus 4 if n is negative, otherwise n halved, rounded down.",
+            "If n is negative, return n plus 4, otherwise n halved, rounded down.",
         },
-        lambda n: -n if n < 0 else n // 2,
+        lambda n: n + 4 if n < 0 else n // 2,
     ),
 ]
 

@@ -1,8 +1,8 @@
 """The labels that teach the quality filter: references to snippets, never the text itself.
 
-`labels/educational_value.jsonl` says which lines of which file of which distribution were read,
+`educational_value.jsonl` says which lines of which file of which distribution were read,
 what they were worth to a student, and the SHA-256 of the text. The text is looked up in the
-learner's own environment. `labels/RUBRIC.md` says what the labels 0 to 5 mean and how they were
+learner's own environment. `RUBRIC.md` says what the labels 0 to 5 mean and how they were
 given.
 """
 
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from phi1_lib.data.jsonl import read_jsonl
 
-LABELS = Path(__file__).with_name("labels") / "educational_value.jsonl"
+LABELS = Path(__file__).with_name("educational_value.jsonl")
 
 EDUCATIONAL = 3
 """The lowest label that counts as educational: shows a basic concept well enough to learn from."""
@@ -163,7 +163,7 @@ def agreement(labels: Iterable[Label]) -> dict[str, float]:
 
 
 def describe_labels(labels: Sequence[Label]) -> str:
-    """Return the text of `labels/README.md`: what was labelled, how, and how passes agree."""
+    """Return the text of `README.md` here: what was labelled, how, and how passes agree."""
     rows = []
     for stratum in dict.fromkeys(label.stratum for label in labels):
         counts = Counter(label.label for label in labels if label.stratum == stratum)
