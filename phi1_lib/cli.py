@@ -14,6 +14,8 @@ from typer.exceptions import TyperException
 
 from phi1_lib.config import PRESETS, get_preset
 
+INTERRUPTED = 130  # what typer makes of Ctrl-C, as a shell does
+
 app = typer.Typer(
     help="Rebuild phi-1: data, training, generation, evaluation, export.",
     no_args_is_help=True,
@@ -124,10 +126,12 @@ def generate(
     from phi1_lib.tokenizer import Tokenizer
 
     folder = model or NANO / "finetuned"
+    phi = Phi.from_pretrained(folder)
     tokenizer = Tokenizer.load(folder / "tokenizer.json")
+    prompt = prompt.replace("\\n", "\n").rstrip()  # a shell passes \n as two characters
     [new_ids] = generate_ids(
-        Phi.from_pretrained(folder).eval(),
-        [tokenizer.encode(prompt.replace("\\n", "\n").rstrip())],
+        phi,
+        [tokenizer.encode(prompt)],
         max_new_tokens,
         temperature=temperature,
         top_p=top_p,
@@ -137,7 +141,7 @@ def generate(
         end_of_text_id=tokenizer.end_of_text_id,
         used_vocab_size=tokenizer.vocab_size,
     )
-    typer.echo(prompt.replace("\\n", "\n").rstrip() + tokenizer.decode(new_ids))
+    typer.echo(prompt + tokenizer.decode(new_ids))
 
 
 @app.command()
@@ -231,19 +235,17 @@ def print_results(rows: Sequence[dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title="Passed by execution, one greedy completion a problem (95 % interval)")
+    table = Table(title="Held-out exercises and HumanEval solved, with 95 % intervals")
     table.add_column("model")
-    table.add_column("held-out exercises", justify="right")
-    table.add_column("HumanEval", justify="right")
-    table.add_column("prompts longer than the context", justify="right")
+    for name in ("exercises", "%", "HumanEval", "%", "too long"):
+        table.add_column(name, justify="right")
     for row in rows:
-        cells = [
-            f"{s['passed']}/{s['total']} = {s['passed'] / s['total']:.1%} "
-            f"({s['low']:.1%} to {s['high']:.1%})"
-            for s in (row["exercises"], row["humaneval"])
-        ]
-        too_long = f"{row['humaneval']['too_long']} of {row['humaneval']['total']}"
-        table.add_row(row["model"], *cells, too_long)
+        cells = []
+        for score in (row["exercises"], row["humaneval"]):
+            cells.append(f"{score['passed']} of {score['total']}")
+            cells.append(f"{100 * score['low']:.1f} to {100 * score['high']:.1f}")
+        table.add_row(row["model"], *cells, str(row["humaneval"]["too_long"]))
+    table.caption = "too long: HumanEval prompts that do not fit the context; they count as failed"
     Console().print(table)
 
 
@@ -251,13 +253,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return app(arguments, standalone_mode=False) or 0
-    except typer.Exit as stop:
-        return stop.exit_code
-    except (KeyboardInterrupt, typer.Abort):
-        again = "phi1 " + " ".join(a for a in arguments if a not in ("--again", "--no-resume"))
-        print(f"\nStopped; what was finished is kept. To go on: {again}", file=sys.stderr)
-        return 130
+        code = app(arguments, standalone_mode=False) or 0
     except TyperException as error:  # an unknown option or command, a missing argument
         message = getattr(error, "format_message", error.__str__)()
         print(f"phi1: {message} (see phi1 --help)", file=sys.stderr)
@@ -265,6 +261,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, ImportError, OSError) as error:
         print(f"phi1: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
+    if code == INTERRUPTED:
+        again = "phi1 " + " ".join(a for a in arguments if a not in ("--again", "--no-resume"))
+        print(f"\nStopped; what was finished is kept. To go on: {again}", file=sys.stderr)
+    return code
 
 
 if __name__ == "__main__":

@@ -166,8 +166,8 @@ def test_interrupt_saves_and_the_run_goes_on(smoke_run, tmp_path):
     import shutil
 
     copy = tmp_path / "smoke"
-    shutil.copytree(smoke_run, copy, ignore=shutil.ignore_patterns("pretrain", "finetune"))
-    for stage in ("evaluate", "export"):
+    shutil.copytree(smoke_run, copy)
+    for stage in ("pretrain", "finetune", "evaluate", "export"):
         shutil.rmtree(copy / stage)
     process = _start("train", "smoke", "--stage", "pretrain", "--out", str(copy))
     while not (copy / "pretrain" / "metrics.jsonl").exists():
@@ -208,10 +208,19 @@ def test_training_under_deepspeed_with_two_ranks(smoke_run, tmp_path):
     from phi1_lib.training.metrics import read_metrics
 
     copy = tmp_path / "smoke"
-    keep = ("pretrain", "finetune", "evaluate", "export", "result.json")
-    shutil.copytree(smoke_run, copy, ignore=shutil.ignore_patterns(*keep))
-    shutil.copytree(smoke_run / "shards", copy / "shards", dirs_exist_ok=True)
+    shutil.copytree(smoke_run, copy)
+    shutil.rmtree(copy / "pretrain")
     arguments = ["train", "smoke", "--stage", "pretrain", "--out", str(copy)]
     assert main([*arguments, "--launcher", "deepspeed", "--ranks", "2"]) == 0
     two, one = ([row["loss"] for row in read_metrics(f / "pretrain")] for f in (copy, smoke_run))
     assert two == pytest.approx(one, rel=1e-4)
+
+
+@pytest.mark.full
+def test_nano_learns(tmp_path):
+    """The whole chain at laptop size: minutes, so part of `make test-full` only."""
+    assert main(["run", "nano", "--out", str(tmp_path / "nano")]) == 0
+    result = json.loads((tmp_path / "nano" / "result.json").read_text())
+    rows = {row["model"]: row["exercises"] for row in result["stages"]["evaluate"]["rows"]}
+    assert rows["finetuned"]["low"] > 0.5
+    assert rows["finetuned"]["low"] > rows["nearest training solution"]["high"]

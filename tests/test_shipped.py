@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 
@@ -62,3 +63,13 @@ def test_finetuned_solves_well_over_half_of_the_held_out_exercises():
     assert rows["finetuned"]["low"] > 0.5
     for baseline in ("nearest training solution", "pretrained only", "untrained"):
         assert rows["finetuned"]["low"] > rows[baseline]["high"]
+
+
+def test_readme_quotes_the_record():
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    for row in load_result()["stages"]["evaluate"]["rows"]:
+        cells = [
+            f"{s['passed']} of {s['total']} ({100 * s['low']:.1f} to {100 * s['high']:.1f} %)"
+            for s in (row["humaneval"], row["exercises"])
+        ]
+        assert " | ".join(cells) in readme, f"README's table: the row of {row['model']!r}"

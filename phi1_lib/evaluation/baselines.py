@@ -5,10 +5,7 @@ score well. What a model scores above it, it composed.
 """
 
 import re
-from collections import Counter
-from collections.abc import Mapping, Sequence
-
-import numpy as np
+from collections.abc import Sequence
 
 from phi1_lib.data.problems import Problem
 
@@ -25,9 +22,16 @@ def nearest_solutions(problems: Sequence[Problem], train_problems: Sequence[Prob
     Raises:
         ValueError: there are no training problems.
     """
-    index = _Index(train_problems)
-    nearest = [train_problems[index.nearest(problem.prompt)] for problem in problems]
-    return [problem.canonical_solution for problem in nearest]
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    if not train_problems:
+        raise ValueError("no training problems to copy from")
+    vectorizer = TfidfVectorizer(analyzer=split_words)
+    train = vectorizer.fit_transform(problem.prompt for problem in train_problems)
+    cosines = vectorizer.transform(problem.prompt for problem in problems) @ train.T  # sparse
+    # Rounded, so that equal prompts are equal whatever the order of their sums.
+    nearest = [int(row.toarray().round(9).argmax()) for row in cosines]
+    return [train_problems[index].canonical_solution for index in nearest]
 
 
 def nearest_solution(problem: Problem, train_problems: Sequence[Problem]) -> str:
@@ -42,42 +46,3 @@ def split_words(prompt: str) -> list[str]:
     ['def', 'sum', 'even', '(', 'x', ':', 'int', ')']
     """
     return re.findall(r"[a-z]+|[0-9]+|[^\w\s]", prompt.lower())
-
-
-class _Index:
-    """TF-IDF vectors of the training prompts, stored by word: which prompts, with what weight.
-
-    Weights are scikit-learn's defaults: count x (1 + ln((1 + prompts) / (1 + prompts with it))),
-    each vector scaled to length 1.
-    """
-
-    def __init__(self, problems: Sequence[Problem]) -> None:
-        if not problems:
-            raise ValueError("no training problems to copy from")
-        counts = [Counter(split_words(problem.prompt)) for problem in problems]
-        prompts_with = Counter(word for count in counts for word in count)
-        self.size = len(problems)
-        self.idf = {
-            word: 1 + np.log((1 + self.size) / (1 + with_it))
-            for word, with_it in prompts_with.items()
-        }
-        entries: dict[str, tuple[list[int], list[float]]] = {word: ([], []) for word in self.idf}
-        for number, count in enumerate(counts):
-            for word, weight in self.vector(count).items():
-                entries[word][0].append(number)
-                entries[word][1].append(weight)
-        self.entries = {word: (np.array(n), np.array(w)) for word, (n, w) in entries.items()}
-
-    def vector(self, count: Mapping[str, int]) -> dict[str, float]:
-        """Weights of the known words of one prompt, of length 1."""
-        weights = {word: n * self.idf[word] for word, n in count.items() if word in self.idf}
-        length = sum(weight * weight for weight in weights.values()) ** 0.5
-        return {word: weight / length for word, weight in weights.items()}
-
-    def nearest(self, prompt: str) -> int:
-        """Index of the training prompt with the largest cosine."""
-        cosines = np.zeros(self.size)
-        for word, weight in self.vector(Counter(split_words(prompt))).items():
-            numbers, weights = self.entries[word]
-            cosines[numbers] += weight * weights  # a prompt occurs once in a word's list
-        return int(cosines.round(9).argmax())

@@ -137,7 +137,7 @@ def print_plan(plan: Plan, price_per_gpu_hour: float | None = None) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    console = Console(highlight=False)
     gpu = plan.gpu
     console.print(
         f"{plan.preset}: {plan.parameters:,} parameters on {plan.gpus} x {gpu.name}, "
@@ -148,7 +148,7 @@ def print_plan(plan: Plan, price_per_gpu_hour: float | None = None) -> None:
         time.add_column(name, justify="right")
     memory = Table(title="Memory of one rank, GiB")
     parts = list(asdict(plan.stages[0].memory))
-    for name in ("stage", *parts, "total", f"fits in {gpu.memory_gib:.0f}"):
+    for name in ("stage", *parts, "total", f"fits in {gpu.memory_gib:.1f}"):
         memory.add_column(name, justify="right")
     for stage in plan.stages:
         time.add_row(

@@ -57,9 +57,13 @@ def test_a_run_and_its_record(model_config, train_config, dataset, tmp_path):
     assert dataset.asked == list(range(80))  # every sequence once, in order
     assert (result.step, result.tokens, result.loss) == (10, 1280, rows[-1]["loss"])
     assert result.final == tmp_path / "run" / "final"
-    assert Phi.from_pretrained(result.final).config.resid_pdrop == 0.0
     names = sorted(path.name for path in (tmp_path / "run").iterdir())
     assert names == ["final", "metrics.jsonl", "step-000009", "step-000010"]
+
+
+def test_the_final_model_is_for_use(unbroken):
+    config = Phi.from_pretrained(unbroken / "final").config
+    assert config.attention_dropout == config.resid_pdrop == 0.0
 
 
 def test_dropout_comes_from_the_training_configuration(
