@@ -6,13 +6,23 @@ same. Where the paper ("Textbooks Are All You Need", arXiv 2306.11644) states a 
 says so; where it is silent, the comment says whose value we took.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 
-def _require(condition: bool, name: str, value: Any, rule: str) -> None:
+def _require(config: Any, name: str, condition: bool, rule: str) -> None:
     if not condition:
-        raise ValueError(f"{name}={value!r}: {rule}")
+        raise ValueError(f"{name}={getattr(config, name)!r}: {rule}")
+
+
+def _at_least(config: Any, least: float, *names: str) -> None:
+    for name in names:
+        _require(config, name, getattr(config, name) >= least, f"must be at least {least}")
+
+
+def _shares(config: Any, *names: str) -> None:
+    for name in names:
+        _require(config, name, 0 <= getattr(config, name) < 1, "must be in [0, 1)")
 
 
 @dataclass(frozen=True)
@@ -71,51 +81,24 @@ class PhiConfig(_Config):
     used_vocab_size: int | None = 50_295
 
     def __post_init__(self) -> None:
-        for name in (
-            "vocab_size",
-            "hidden_size",
-            "intermediate_size",
-            "num_hidden_layers",
-            "num_attention_heads",
-            "max_position_embeddings",
-        ):
-            _require(getattr(self, name) >= 1, name, getattr(self, name), "must be at least 1")
-        _require(
-            self.hidden_size % self.num_attention_heads == 0,
-            "hidden_size",
-            self.hidden_size,
-            f"must be a multiple of num_attention_heads={self.num_attention_heads}",
-        )
-        _require(
-            0.0 < self.partial_rotary_factor <= 1.0,
-            "partial_rotary_factor",
-            self.partial_rotary_factor,
-            "must be above 0 and at most 1",
-        )
-        _require(
-            self.rotary_dim % 2 == 0 and self.rotary_dim >= 2,
-            "partial_rotary_factor",
-            self.partial_rotary_factor,
-            f"head dim {self.head_dim} x factor must be an even number of at least 2",
-        )
-        for name in ("attention_dropout", "resid_pdrop", "embd_pdrop"):
-            _require(
-                0.0 <= getattr(self, name) < 1.0, name, getattr(self, name), "must be in [0, 1)"
-            )
+        _at_least(
+            self, 1, "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers",
+            "num_attention_heads", "max_position_embeddings",
+        )  # fmt: skip
+        _shares(self, "attention_dropout", "resid_pdrop", "embd_pdrop")
+        heads, vocab = self.num_attention_heads, self.vocab_size
+        divides = self.hidden_size % heads == 0
+        _require(self, "hidden_size", divides, f"must be a multiple of num_attention_heads={heads}")
+        factor = "partial_rotary_factor"
+        _require(self, factor, 0 < self.partial_rotary_factor <= 1, "must be above 0, at most 1")
+        even = self.rotary_dim % 2 == 0 and self.rotary_dim >= 2
+        _require(self, factor, even, f"head dim {self.head_dim} x factor must be even, at least 2")
         for name in ("bos_token_id", "eos_token_id"):
-            _require(
-                0 <= getattr(self, name) < self.vocab_size,
-                name,
-                getattr(self, name),
-                f"must be an id below vocab_size={self.vocab_size}",
-            )
-        if self.used_vocab_size is not None:
-            _require(
-                self.eos_token_id < self.used_vocab_size <= self.vocab_size,
-                "used_vocab_size",
-                self.used_vocab_size,
-                f"must be above eos_token_id and at most vocab_size={self.vocab_size}",
-            )
+            known = 0 <= getattr(self, name) < vocab
+            _require(self, name, known, f"must be an id below vocab_size={vocab}")
+        used = self.used_vocab_size
+        fits = used is None or self.eos_token_id < used <= vocab
+        _require(self, "used_vocab_size", fits, f"must be above eos_token_id, at most {vocab}")
 
     @property
     def head_dim(self) -> int:
@@ -159,40 +142,22 @@ class TrainConfig(_Config):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in (
-            "steps",
-            "batch_size",
-            "micro_batch_size",
-            "context_length",
-            "checkpoint_every",
-        ):
-            _require(getattr(self, name) >= 1, name, getattr(self, name), "must be at least 1")
-        _require(
-            self.batch_size % self.micro_batch_size == 0,
-            "batch_size",
-            self.batch_size,
-            f"must be a multiple of micro_batch_size={self.micro_batch_size}",
+        _at_least(
+            self, 1, "steps", "batch_size", "micro_batch_size", "context_length", "checkpoint_every"
         )
-        _require(self.learning_rate > 0, "learning_rate", self.learning_rate, "must be above 0")
-        _require(self.warmup_steps >= 0, "warmup_steps", self.warmup_steps, "must be at least 0")
-        _require(
-            self.decay_steps > self.warmup_steps and self.decay_steps >= self.steps,
-            "decay_steps",
-            self.decay_steps,
-            f"must exceed warmup_steps={self.warmup_steps} and be at least steps={self.steps}",
-        )
-        _require(self.weight_decay >= 0, "weight_decay", self.weight_decay, "must be at least 0")
-        for name in ("beta1", "beta2", "dropout"):
-            _require(0 <= getattr(self, name) < 1, name, getattr(self, name), "must be in [0, 1)")
-        _require(self.epsilon > 0, "epsilon", self.epsilon, "must be above 0")
-        _require(self.gradient_clip > 0, "gradient_clip", self.gradient_clip, "must be above 0")
-        _require(
-            self.precision in ("fp32", "bf16", "fp16"),
-            "precision",
-            self.precision,
-            "must be fp32, bf16 or fp16",
-        )
-        _require(self.zero_stage in (0, 1, 2, 3), "zero_stage", self.zero_stage, "must be 0 to 3")
+        _at_least(self, 0, "warmup_steps", "weight_decay")
+        for name in ("learning_rate", "epsilon", "gradient_clip"):
+            _require(self, name, getattr(self, name) > 0, "must be above 0")
+        _shares(self, "beta1", "beta2", "dropout")
+        micro, warmup, steps = self.micro_batch_size, self.warmup_steps, self.steps
+        divides = self.batch_size % micro == 0
+        _require(self, "batch_size", divides, f"must be a multiple of micro_batch_size={micro}")
+        later = self.decay_steps > warmup and self.decay_steps >= steps
+        rule = f"must exceed warmup_steps={warmup} and be at least steps={steps}"
+        _require(self, "decay_steps", later, rule)
+        known = self.precision in ("fp32", "bf16", "fp16")
+        _require(self, "precision", known, "must be fp32, bf16 or fp16")
+        _require(self, "zero_stage", self.zero_stage in (0, 1, 2, 3), "must be 0 to 3")
 
     @property
     def tokens_per_step(self) -> int:
@@ -219,16 +184,11 @@ class DataConfig(_Config):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _require(self.source in ("local", "the-stack"), "source", self.source, "local or the-stack")
-        _require(self.corpus_mb >= 0, "corpus_mb", self.corpus_mb, "must be at least 0")
-        _require(
-            0 < self.keep_fraction <= 1, "keep_fraction", self.keep_fraction, "must be in (0, 1]"
-        )
-        _require(
-            self.tokenizer in ("train", "codegen"), "tokenizer", self.tokenizer, "train or codegen"
-        )
-        for name in ("train_exercises", "test_exercises", "humaneval_new_tokens"):
-            _require(getattr(self, name) >= 1, name, getattr(self, name), "must be at least 1")
+        _at_least(self, 0, "corpus_mb")
+        _at_least(self, 1, "train_exercises", "test_exercises", "humaneval_new_tokens")
+        _require(self, "keep_fraction", 0 < self.keep_fraction <= 1, "must be above 0, at most 1")
+        _require(self, "source", self.source in ("local", "the-stack"), "local or the-stack")
+        _require(self, "tokenizer", self.tokenizer in ("train", "codegen"), "train or codegen")
 
 
 @dataclass(frozen=True)
@@ -283,17 +243,8 @@ _NANO_PRETRAIN = TrainConfig(
     dropout=0.0,
     checkpoint_every=50,
 )
-_NANO_FINETUNE = TrainConfig(
-    steps=1_000,
-    batch_size=16,
-    micro_batch_size=16,
-    context_length=256,
-    learning_rate=3e-3,
-    warmup_steps=20,
-    decay_steps=1_000,
-    weight_decay=0.01,
-    dropout=0.0,
-    checkpoint_every=50,
+_NANO_FINETUNE = replace(
+    _NANO_PRETRAIN, steps=1_000, warmup_steps=20, decay_steps=1_000, weight_decay=0.01
 )
 _PHI1_PRETRAIN = TrainConfig(
     steps=24_000,  # the paper runs 36,000 and keeps the checkpoint at 24,000
@@ -307,17 +258,14 @@ _PHI1_PRETRAIN = TrainConfig(
     precision="fp16",
     checkpoint_every=1_000,
 )
-_PHI1_FINETUNE = TrainConfig(
-    steps=6_000,
+_PHI1_FINETUNE = replace(
+    _PHI1_PRETRAIN,
+    steps=6_000,  # the paper keeps the best of every 1,000; how it chose is not stated
     batch_size=256,
-    micro_batch_size=4,
-    context_length=2_048,
     learning_rate=1e-4,
     warmup_steps=50,
     decay_steps=6_000,
     weight_decay=0.01,
-    precision="fp16",
-    checkpoint_every=1_000,  # the paper keeps the best of every 1,000; how it chose is not stated
 )
 _MINI_STAGE = TrainConfig(
     steps=2_000,
@@ -390,7 +338,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "small": Preset(
         name="small",
-        about="phi-1-small: 356,794,368 parameters, 8 GPUs, about a day (not measured yet)",
+        about="phi-1-small, 8 GPUs (not measured yet)",
         model=PhiConfig(
             hidden_size=1_024,
             intermediate_size=4_096,
@@ -403,7 +351,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "full": Preset(
         name="full",
-        about="phi-1: 1,418,270,720 parameters, 8 A100, about 4 days by the paper",
+        about="phi-1, 8 A100: about 4 days by the paper (not measured yet)",
         model=PhiConfig(),
         data=_PHI1_DATA,
         pretrain=_PHI1_PRETRAIN,

@@ -25,7 +25,7 @@ from phi1_lib.config import Preset
 from phi1_lib.data.dedup import drop_exact_duplicates
 from phi1_lib.data.documents import Document
 from phi1_lib.data.exercises.generate import generate_exercises
-from phi1_lib.data.jsonl import read_jsonl, write_jsonl
+from phi1_lib.data.jsonl import read_json, read_jsonl, write_json, write_jsonl
 from phi1_lib.data.local import folder_corpus, local_corpus
 from phi1_lib.data.problems import Problem
 from phi1_lib.data.shards import write_shards
@@ -81,25 +81,6 @@ class Run:
         else:
             words = f"{'data' if stage in DATA_STAGES else stage} {self.preset.name}"
         return f"phi1 {words} --out {self.folder}"
-
-
-def read_json(path: Path) -> Any:
-    """Read one JSON file.
-
-    Raises:
-        ValueError: the file is not JSON; the message names it.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is damaged ({error}); delete it and run again") from None
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write `value` as JSON under a temporary name, then rename."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-    temporary.replace(path)
 
 
 @contextmanager

@@ -228,18 +228,18 @@ def report() -> list[Row]:
 
 def render(rows: list[Row]) -> None:
     """Print the rows as a table, and below it what each gap means and the command that mends it."""
-    from rich.console import Console
+    from rich.console import Console, Group
     from rich.table import Table
+    from rich.text import Text
 
-    console = Console()
     table = Table(title="This machine", title_justify="left")
     for column in ("what", "value", "status"):
         table.add_column(column, overflow="fold")
     colours = {"ok": "green", "missing": "yellow", "never run": "yellow"}
     for row in rows:
         table.add_row(row.what, row.value, f"[{colours[row.status]}]{row.status}[/]")
-    console.print(table)
+    gaps = []
     for row in rows:
         if row.status != "ok":
-            console.print(f"{row.what}: {row.meaning}", style="bold", highlight=False)
-            console.print(f"    {row.remedy}", highlight=False, markup=False)
+            gaps += [Text(f"{row.what}: {row.meaning}", "bold"), Text(f"    {row.remedy}")]
+    Console().print(Group(table, *gaps))  # one print is one output in a notebook

@@ -134,24 +134,34 @@ def _plan_stage(name: str, preset: Preset, config: TrainConfig, gpu: Gpu, gpus: 
 
 def print_plan(plan: Plan, price_per_gpu_hour: float | None = None) -> None:
     """Print a plan as two tables, with what each assumption rests on."""
-    from rich.console import Console
+    from rich.console import Console, Group
+
+    gpu = plan.gpu
+    cost = (
+        f"{plan.gpu_hours * price_per_gpu_hour:,.0f} at {price_per_gpu_hour:g} a GPU-hour"
+        if price_per_gpu_hour is not None
+        else "give --price, what one GPU-hour costs you"
+    )
+    lines = [
+        f"{plan.preset}: {plan.parameters:,} parameters on {plan.gpus} x {gpu.name}",
+        f"{plan.flops_per_token / 1e9:.3f} GFLOP a token (formula A of phi1_lib.model.flops)",
+        _time_table(plan),
+        _memory_table(plan),
+        f"GPU-hours: {plan.gpu_hours:,.0f}. Cost: {cost}.",
+        f"A checkpoint with its optimizer state: {plan.checkpoint_bytes / 1e9:.1f} GB.",
+        f"Assumed: {gpu.mfu:.1%} of {gpu.peak_tflops:g} TFLOP/s. Source: {gpu.mfu_source}.",
+    ]
+    Console(highlight=False).print(Group(*lines))
+
+
+def _time_table(plan: Plan):
     from rich.table import Table
 
-    console = Console(highlight=False)
-    gpu = plan.gpu
-    console.print(
-        f"{plan.preset}: {plan.parameters:,} parameters on {plan.gpus} x {gpu.name}, "
-        f"{plan.flops_per_token / 1e9:.3f} GFLOP a token (formula A of phi1_lib.model.flops)"
-    )
-    time = Table(title="Time")
+    table = Table(title="Time", title_justify="left")
     for name in ("stage", "tokens", "steps", "accumulation", "tokens/s", "days", "GPU-hours"):
-        time.add_column(name, justify="right")
-    memory = Table(title="Memory of one rank, GiB")
-    parts = list(asdict(plan.stages[0].memory))
-    for name in ("stage", *parts, "total", f"fits in {gpu.memory_gib:.1f}"):
-        memory.add_column(name, justify="right")
+        table.add_column(name, justify="right")
     for stage in plan.stages:
-        time.add_row(
+        table.add_row(
             stage.stage,
             f"{stage.tokens / 1e9:,.2f} B",
             f"{stage.steps:,}",
@@ -160,22 +170,22 @@ def print_plan(plan: Plan, price_per_gpu_hour: float | None = None) -> None:
             f"{stage.seconds / 86_400:.2f}",
             f"{stage.gpu_hours:,.0f}",
         )
-        total = stage.memory.total
-        memory.add_row(
+    return table
+
+
+def _memory_table(plan: Plan):
+    from rich.table import Table
+
+    table = Table(title="Memory of one rank, GiB", title_justify="left")
+    parts = list(asdict(plan.stages[0].memory))
+    for name in ("stage", *parts, "total", f"fits in {plan.gpu.memory_gib:.1f}"):
+        table.add_column(name, justify="right")
+    for stage in plan.stages:
+        sizes = asdict(stage.memory)
+        table.add_row(
             stage.stage,
-            *(f"{asdict(stage.memory)[part] / GIB:.1f}" for part in parts),
-            f"{total / GIB:.1f}",
+            *(f"{sizes[part] / GIB:.1f}" for part in parts),
+            f"{stage.memory.total / GIB:.1f}",
             "yes" if plan.fits(stage) else "no",
         )
-    console.print(time)
-    console.print(memory)
-    cost = (
-        f"{plan.gpu_hours * price_per_gpu_hour:,.0f} at {price_per_gpu_hour:g} a GPU-hour"
-        if price_per_gpu_hour is not None
-        else "give --price, what one GPU-hour costs you"
-    )
-    console.print(f"GPU-hours: {plan.gpu_hours:,.0f}. Cost: {cost}.")
-    console.print(f"A checkpoint with its optimizer state: {plan.checkpoint_bytes / 1e9:.1f} GB.")
-    console.print(
-        f"Assumed: {gpu.mfu:.1%} of {gpu.peak_tflops:g} TFLOP/s. Source: {gpu.mfu_source}."
-    )
+    return table
