@@ -7,18 +7,15 @@ training stages continue from their newest checkpoint.
 """
 
 import dataclasses
-import json
 import platform
 import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from phi1_lib.config import Preset
@@ -30,6 +27,7 @@ from phi1_lib.data.local import folder_corpus, local_corpus
 from phi1_lib.data.problems import Problem
 from phi1_lib.data.shards import write_shards
 from phi1_lib.data.snippets import split_snippets
+from phi1_lib.run_folder import held
 from phi1_lib.tokenizer import END_OF_TEXT, Tokenizer
 
 TOKENIZER_TRAINING_EXERCISES = 2_000  # our choice: enough for the vocabulary to know their words
@@ -83,54 +81,12 @@ class Run:
         return f"phi1 {words} --out {self.folder}"
 
 
-@contextmanager
-def locked(run: Run) -> Iterator[None]:
-    """Hold the run's folder for this process, and check that it belongs to this configuration.
-
-    Raises:
-        ValueError: another process holds the folder, or the run in it was made otherwise.
-    """
-    run.folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(run.folder / ".lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise ValueError(
-            f"{run.folder} is in use by another run; wait for it, or choose another with --out"
-        ) from None
-    try:
-        _check_identity(run)
-        yield
-    finally:
-        lock.release()
-
-
-def _check_identity(run: Run) -> None:
-    identity = {
+def identity(run: Run) -> dict[str, Any]:
+    """What must be the same for a run's folder to be continued."""
+    return {
         "preset": dataclasses.asdict(run.preset),
         "source": str(run.source) if run.source else run.preset.data.source,
     }
-    identity = json.loads(json.dumps(identity))
-    path = run.folder / "run.json"
-    if not path.exists():
-        write_json(path, identity)
-    elif (difference := first_difference(read_json(path), identity)) is not None:
-        raise ValueError(
-            f"{run.folder} holds a run made with another configuration ({difference}); "
-            "choose another folder with --out, or delete this one"
-        )
-
-
-def first_difference(old: Any, new: Any, name: str = "") -> str | None:
-    """Name the first place where two nested dictionaries differ, or None."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        for key in old | new:
-            inner = f"{name}.{key}" if name else key
-            found = first_difference(old.get(key), new.get(key), inner)
-            if found:
-                return found
-        return None
-    return None if old == new else f"{name}: {old!r} there, {new!r} here"
 
 
 # --- The stages. Each takes the run and the folder to write into, and returns its summary. ---
@@ -350,7 +306,7 @@ def run_stages(
         again: do these stages anew even if they are done. What was made from them is kept.
         report: is called with one line a stage.
     """
-    with locked(run):
+    with held(run.folder, identity(run)):
         for stage in stages:
             if again and run.path(stage).exists():
                 shutil.rmtree(run.path(stage))

@@ -13,7 +13,7 @@ BOTTOM = {"config", "sandbox", "tokenizer"}
 MODEL = {"attention", "model", "config"}
 DATA = {"data", "config", "sandbox", "tokenizer"}
 EVALUATION = {*MODEL, *DATA, "generation", "evaluation"}
-PIPELINE = {*EVALUATION, "training", "pipeline"}
+PIPELINE = {*EVALUATION, "training", "run_folder", "pipeline"}
 
 # Each part, and the parts of ours that its modules may import.
 MAY_IMPORT = {
@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "data": DATA,
     "training": {*MODEL, *DATA, "training"},
     "evaluation": EVALUATION,
+    "run_folder": {"data", "run_folder"},
     "pipeline": PIPELINE,
     "shipped": {*PIPELINE, "shipped"},
     "course": {*PIPELINE, "shipped", "course"},

@@ -16,7 +16,8 @@ import pytest
 
 from phi1_lib.cli import main
 from phi1_lib.config import PRESETS
-from phi1_lib.pipeline import STAGES, Run, first_difference, locked, run_stages
+from phi1_lib.pipeline import STAGES, Run, identity, run_stages
+from phi1_lib.run_folder import first_difference, held
 
 SMOKE = PRESETS["smoke"]
 
@@ -127,13 +128,13 @@ def test_another_configuration_is_refused(smoke_run):
     other = replace(SMOKE, pretrain=replace(SMOKE.pretrain, learning_rate=1e-5))
     with (
         pytest.raises(ValueError, match=r"another configuration \(preset.pretrain.learning_rate"),
-        locked(Run(other, smoke_run)),
+        held(smoke_run, identity(Run(other, smoke_run))),
     ):
         pass
 
 
 def test_a_folder_in_use_is_refused(tmp_path, capsys):
-    with locked(Run(SMOKE, tmp_path / "run")):
+    with held(tmp_path / "run", {}):
         assert main(["run", "smoke", "--out", str(tmp_path / "run")]) == 2
     error = capsys.readouterr().err
     assert "is in use by another run" in error and error.count("\n") == 1

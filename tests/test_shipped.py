@@ -73,3 +73,24 @@ def test_readme_quotes_the_record():
             for s in (row["humaneval"], row["exercises"])
         ]
         assert " | ".join(cells) in readme, f"README's table: the row of {row['model']!r}"
+
+
+def test_finetuned_generates_the_same_under_transformers():
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from phi1_lib.generation import generate
+    from phi1_lib.model import Phi
+
+    folder = NANO / "finetuned"
+    theirs = AutoModelForCausalLM.from_pretrained(folder).eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    prompt = (
+        'def sum_even(numbers: list[int]) -> int:\n    """Return the sum of the even numbers."""'
+    )
+    ids = tokenizer(prompt)["input_ids"]
+    expected = theirs.generate(torch.tensor([ids]), max_new_tokens=60, do_sample=False)
+    [ours] = generate(Phi.from_pretrained(folder), [ids], 60)
+    new = expected[0, len(ids) :].tolist()
+    assert ours == [i for i in new if i != tokenizer.eos_token_id]
+    assert len(ours) > 10
