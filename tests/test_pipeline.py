@@ -171,7 +171,8 @@ def test_interrupt_saves_and_the_run_goes_on(smoke_run, tmp_path):
     for stage in ("pretrain", "finetune", "evaluate", "export"):
         shutil.rmtree(copy / stage)
     process = _start("train", "smoke", "--stage", "pretrain", "--out", str(copy))
-    while not (copy / "pretrain" / "metrics.jsonl").exists():
+    metrics = copy / "pretrain" / "metrics.jsonl"
+    while not metrics.exists() or not metrics.stat().st_size:  # until the first step is done
         assert process.poll() is None, process.stdout.read()
         time.sleep(0.005)
     os.kill(process.pid, signal.SIGINT)
