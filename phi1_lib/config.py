@@ -159,6 +159,11 @@ class TrainConfig(_Config):
         _require(self, "precision", known, "must be fp32, bf16 or fp16")
         _require(self, "zero_stage", self.zero_stage in (0, 1, 2, 3), "must be 0 to 3")
 
+    def for_ranks(self, ranks: int) -> Self:
+        """This stage with a micro-batch no larger than one rank's share of the batch."""
+        share = max(1, self.batch_size // ranks)
+        return replace(self, micro_batch_size=min(self.micro_batch_size, share))
+
     @property
     def tokens_per_step(self) -> int:
         """Tokens one optimizer step reads, all ranks together."""

@@ -48,6 +48,8 @@ class Run:
     def __post_init__(self) -> None:
         if self.launcher not in ("torch", "deepspeed"):
             raise ValueError(f"launcher={self.launcher!r}: must be torch or deepspeed")
+        if self.ranks < 1:
+            raise ValueError(f"ranks={self.ranks}: must be at least 1")
         if self.launcher == "torch" and self.ranks != 1:
             raise ValueError(
                 f"ranks={self.ranks} with launcher=torch: one process is one rank; "
@@ -229,7 +231,7 @@ def train_stage(run: Run, stage: str) -> dict[str, Any]:
 
     job = Job(
         model=run.preset.model,
-        train=getattr(run.preset, stage),
+        train=getattr(run.preset, stage).for_ranks(run.ranks),
         data=run.path("shards", stage),
         folder=run.path(stage),
         engine=run.launcher,

@@ -32,6 +32,7 @@ def test_each_command_has_help(command, capsys):
         (["evaluate"], "give either a preset, or --samples"),
         (["run", "nano", "--launcher", "mpi"], "launcher='mpi'"),
         (["run", "nano", "--ranks", "2"], "add --launcher deepspeed"),
+        (["run", "nano", "--launcher", "deepspeed", "--ranks", "0"], "ranks=0"),
         (["generate", "x", "--model", "/nowhere"], "/nowhere"),
         (["evaluate", "--samples", "/nowhere.jsonl"], "/nowhere.jsonl"),
     ],

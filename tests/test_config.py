@@ -83,3 +83,10 @@ def test_model_rules(change, name):
 def test_training_rules(change, name):
     with pytest.raises(ValueError, match=f"^{name}="):
         dataclasses.replace(PRESETS["nano"].pretrain, **change)
+
+
+def test_micro_batch_fits_a_ranks_share():
+    nano = PRESETS["nano"].pretrain
+    assert nano.for_ranks(1) == nano
+    assert nano.for_ranks(2).micro_batch_size == nano.batch_size // 2
+    assert PRESETS["full"].pretrain.for_ranks(8) == PRESETS["full"].pretrain
