@@ -1,8 +1,8 @@
-"""Runs one program inside the child process. Started as `python -I -S -B runner.py ...`.
+"""Runs one program inside a confined child of the fork server, which calls `child`.
 
-It imports nothing of ours: the file is a script, and a small start-up is most of a run's time.
-Arguments: the program's path, the report pipe's descriptor, memory in MiB, CPU seconds.
-The nonce (32 bytes) waits on standard input.
+The file stands alone: the child shall find no module of ours. Its folder holds `program.py`;
+its descriptors are an input that holds the nonce (32 bytes), output, error output, and the pipe on
+which it reports.
 """
 
 import os
@@ -10,36 +10,6 @@ import sys
 
 NONCE_BYTES = 32
 EXIT_FAILED, EXIT_MEMORY, EXIT_NO_VERDICT = 1, 77, 78
-FILE_BYTES = 1 << 20  # the largest file a program may write
-OPEN_FILES = 64
-
-
-def set_limits(memory_mb: int, cpu_seconds: int) -> None:
-    """Lower this process's limits, soft and hard, so that the program cannot raise them again.
-
-    (A process of root can; see the package's docstring.)
-    """
-    import resource  # here, so that the constants above can be imported on any system
-
-    limits = {
-        "RLIMIT_CPU": cpu_seconds,
-        "RLIMIT_AS": memory_mb << 20,
-        "RLIMIT_FSIZE": FILE_BYTES,
-        "RLIMIT_NOFILE": OPEN_FILES,
-        "RLIMIT_CORE": 0,
-        "RLIMIT_NPROC": 0,  # no child processes and no threads; the kernel exempts root
-    }
-    for name, value in limits.items():
-        limit = getattr(resource, name)
-        _, hard = resource.getrlimit(limit)
-        if hard != resource.RLIM_INFINITY:
-            value = min(value, hard)  # the caller's own limits may be lower already
-        try:
-            resource.setrlimit(limit, (value, value))
-        except (ValueError, OSError):
-            if sys.platform == "darwin" and name == "RLIMIT_AS":
-                continue  # macOS refuses to limit the address space
-            raise
 
 
 def run(path: str) -> bytes:
@@ -73,15 +43,13 @@ def leave(code: int, _exit=os._exit) -> None:
     _exit(code)
 
 
-def main(write=os.write, leave=leave) -> None:
+def child(fds: list[int], write=os.write, leave=leave) -> None:
     """Read the nonce, run the program, report."""
-    path, report, memory_mb, cpu_seconds = sys.argv[1], *map(int, sys.argv[2:])
     sys.argv[:] = ["program.py"]
-    set_limits(memory_mb, cpu_seconds)
     # The nonce is never given a name. While the program runs it is a temporary value of this
     # expression: in no frame's variables, in no object the garbage collector lists, and no longer
     # in the pipe. It is written only if `run` returns, so only if the last line was reached.
-    write(report, os.read(0, NONCE_BYTES) + close_stdin() + run(path))
+    write(fds[3], os.read(0, NONCE_BYTES) + close_stdin() + run("program.py"))
     leave(0)
 
 
@@ -91,7 +59,3 @@ def close_stdin() -> bytes:
     os.dup2(null, 0)
     os.close(null)
     return b""
-
-
-if __name__ == "__main__":
-    main()
