@@ -7,6 +7,7 @@ Everything here holds for the calling process, for good, and for whatever it sta
 import ctypes
 import functools
 import os
+import signal
 import struct
 import sys
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,7 @@ from phi1_lib.sandbox import landlock, seccomp
 
 STRONG, WEAK = "landlock+seccomp", "rlimits"
 
-PR_SET_NO_NEW_PRIVS = 38
+PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
 CAPABILITY_VERSION = 0x20080522  # linux/capability.h, _LINUX_CAPABILITY_VERSION_3
 # Of root's powers one is kept: reading files that are not root's own. Landlock still decides which.
 CAP_DAC_READ_SEARCH = 1 << 2
@@ -59,6 +60,12 @@ def set_limits(
             if sys.platform == "darwin" and name == "RLIMIT_AS":
                 continue  # macOS refuses to limit the address space
             raise
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this process when its parent dies. Linux only; elsewhere nothing."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def lock_down(read: Sequence[str], write: Sequence[str], listed: Sequence[str] = ()) -> None:
@@ -137,7 +144,13 @@ def installation() -> tuple[list[str], list[str]]:
     # Not by `sysconfig`, whose tables take longer to load than everything else here.
     standard = {os.path.realpath(os.path.dirname(os.__file__))}
     standard |= {os.path.realpath(p) for p in sys.path if os.path.basename(p) == "lib-dynload"}
-    read = [entry for folder in standard for entry in entries(folder) if not is_package(entry)]
+    read = []
+    for folder in standard:
+        inside = list(entries(folder))
+        if any(map(is_package, inside)):  # Landlock has no "all but": name each of the rest
+            read += [entry for entry in inside if not is_package(entry)]
+        else:
+            read.append(folder)
     multiarch = getattr(sys.implementation, "_multiarch", "")
     system = [f"/lib/{multiarch}", f"/usr/lib/{multiarch}"] if multiarch else []
     system += ["/lib64", "/usr/lib64"]

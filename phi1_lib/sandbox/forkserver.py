@@ -1,6 +1,6 @@
 """The fork server: a warm process that forks a confined child for each request.
 
-Started by `server.py` as a script, `python -I -B [-S] forkserver.py DESCRIPTOR`, with nothing of
+Started by `server.py` as a script, `python -I [-S] forkserver.py DESCRIPTOR`, with nothing of
 the caller's environment. The descriptor is a stream socket to the caller: frames of a length (4
 bytes) and JSON. First comes the setup; once warm the server answers {"level"} or {"error"}. Then:
 
@@ -23,7 +23,6 @@ import select
 import signal
 import socket
 import sys
-import traceback
 import types
 
 HEADER = 4  # bytes of a frame's length
@@ -81,10 +80,10 @@ class Server:
         self.control = control
         self.confine = load_confine()
         self.level = self.confine.WEAK if setup["weakest"] else self.confine.level()
+        installed, self.listed = self.confine.installation()
         for name in setup["preload"]:
             importlib.import_module(name)
         self.entry = load_entry(setup["entry"])
-        installed, self.listed = self.confine.installation()
         self.read = [*installed, *setup["read"]]
         self.status: dict[int, int] = {}  # child's process id -> its status pipe
         if (threads := thread_count()) > 1:
@@ -108,8 +107,8 @@ class Server:
                     break
                 if "start" in message:
                     self.start(message["start"], descriptors)
-                else:
-                    kill_group(message["kill"] if message["kill"] in self.status else None)
+                elif message["kill"] in self.status:  # else it has ended meanwhile
+                    kill_group(message["kill"])
         for pid in self.status:
             kill_group(pid)
 
@@ -117,13 +116,13 @@ class Server:
         try:
             pid = os.fork()
         except OSError as error:
-            os.write(descriptors[-1], f"error no child process: {error}\n".encode())
+            os.write(descriptors[-1], f"error {error}\n".encode())
             pid = None
         if pid == 0:
             try:
                 self.run_child(request, descriptors)
             finally:
-                os._exit(EXIT_ERROR)
+                leave(EXIT_ERROR)
         for descriptor in descriptors[:-1]:
             os.close(descriptor)
         if pid is None:
@@ -137,8 +136,10 @@ class Server:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 break
+            pipe = self.status.pop(pid, None)
+            if pipe is None:
+                continue  # an imported module had left it behind
             kill_group(pid)  # the kernel gives no new process the id of a group that lives
-            pipe = self.status.pop(pid)
             try:
                 os.write(pipe, f"ended {os.waitstatus_to_exitcode(status)}\n".encode())
             except OSError:
@@ -149,6 +150,7 @@ class Server:
         """In the child: confine, report, run the entry. Does not return."""
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        sys.dont_write_bytecode = True
         os.setsid()
         pipe = len(descriptors) - 1
         place(descriptors)
@@ -157,34 +159,39 @@ class Server:
             os.chdir(folder)
             os.environ.update(HOME=folder, TMPDIR=folder)
             memory = mapped_bytes() + (request["memory_mb"] << 20)
+            self.confine.die_with_parent()
             self.confine.set_limits(memory, request["cpu_seconds"])
             if self.level == self.confine.STRONG:
                 self.confine.lock_down(self.read, [folder], self.listed)
         except BaseException as error:
-            os.write(pipe, f"error {type(error).__name__}: {error}\n".encode())
-            os._exit(EXIT_ERROR)
+            text = " ".join(f"{type(error).__name__}: {error}".split())
+            os.write(pipe, f"error {text}\n".encode())
+            leave(EXIT_ERROR)
         os.write(pipe, f"ready {os.getpid()}\n".encode())
         os.close(pipe)
         try:
             self.entry.child(list(range(pipe)))
             code = 0
         except BaseException:
-            traceback.print_exc()
+            sys.__excepthook__(*sys.exc_info())
             code = EXIT_ERROR
         for stream in (sys.stdout, sys.stderr):
             try:
                 stream.flush()
             except BaseException:  # closed, replaced or broken: the exit code tells enough
                 pass
-        os._exit(code)
+        leave(code)
 
 
-def kill_group(pid: int | None) -> None:
-    if pid is not None:
-        try:
-            os.killpg(pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass  # nobody is left (macOS answers EPERM for a group of zombies)
+def leave(code: int, _exit=os._exit) -> None:
+    _exit(code)  # what the name meant before a program could replace it
+
+
+def kill_group(pid: int) -> None:
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass  # nobody is left (macOS answers EPERM for a group of zombies)
 
 
 def place(descriptors: list[int]) -> None:
@@ -230,12 +237,14 @@ def main() -> None:
     try:
         server = Server(control, setup)
     except BaseException:
+        import traceback  # here, because loading it takes as long as all the rest
+
         send_frame(control, {"error": traceback.format_exc()})
         return
-    gc.collect()
     gc.freeze()  # the children share these pages as long as no collection touches them
     send_frame(control, {"level": server.level})
     server.serve()
+    leave(0)  # without the imported modules' clean-up, which can take a second
 
 
 if __name__ == "__main__":

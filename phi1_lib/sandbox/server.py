@@ -14,6 +14,7 @@ from pathlib import Path
 
 SCRIPT = Path(__file__).with_name("forkserver.py")
 HEADER = 4  # bytes of a frame's length, as in forkserver.py
+MAX_DESCRIPTORS = 32  # for a child, which may hold 64
 START_S, CLOSE_S = 60.0, 5.0  # how long a server may take to fork a child, and to end one or itself
 
 # All that a server and its children get. One thread each: a fork keeps only the thread that calls
@@ -25,6 +26,7 @@ ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
+    "VECLIB_MAXIMUM_THREADS": "1",
     "CUDA_VISIBLE_DEVICES": "",
     "HIP_VISIBLE_DEVICES": "",
 }
@@ -69,8 +71,8 @@ class ForkServer:
             "read": [str(path) for path in read],
             "weakest": weakest,
         }
-        self.options = ["-I", "-B"] if site_packages else ["-I", "-S", "-B"]
-        self.lock = threading.Lock()  # one message at a time; replies have pipes of their own
+        self.options = ["-I"] if site_packages else ["-I", "-S"]
+        self.lock = threading.RLock()  # one request at a time; replies have pipes of their own
         self._launch()
 
     def _launch(self) -> None:
@@ -92,7 +94,10 @@ class ForkServer:
             raise
         finally:
             theirs.close()
-        self._send(self.setup)
+        try:
+            self._send(self.setup)
+        except OSError:
+            pass  # it has ended already; `level` says how
 
     @property
     def level(self) -> str:
@@ -115,41 +120,40 @@ class ForkServer:
         """Fork a confined child and return when it is about to call the entry.
 
         Args:
-            fds: descriptors (three at least) that the child gets as 0, 1, 2, ...; the caller's own
-                stay open and are the caller's to close.
+            fds: descriptors (3 to 32) that the child gets as 0, 1, 2, ...; the caller's own stay
+                open and are the caller's to close.
             folder: the child's working folder, the only one it may write.
             memory_mb: address space in MiB, on top of what the server has mapped. Not on macOS.
             cpu_seconds: CPU time after which the kernel ends the child.
 
         Raises:
-            ValueError: fewer than three descriptors.
+            ValueError: too few or too many descriptors.
             OSError: the child could not be made or confined, saying why.
         """
-        if len(fds) < 3:
-            raise ValueError(f"fds={list(fds)}: standard input, output and error are needed")
+        if not 3 <= len(fds) <= MAX_DESCRIPTORS:
+            raise ValueError(
+                f"fds={list(fds)}: give standard input, output and error, and no more than "
+                f"{MAX_DESCRIPTORS} in all"
+            )
         request = {
             "folder": str(Path(folder).resolve()),
             "memory_mb": memory_mb,
             "cpu_seconds": cpu_seconds,
         }
-        if self.process.poll() is not None:  # a child of the weak level may have killed it
-            self.close()
-            self._launch()
-        level = self.level
-        status, theirs = os.pipe()
-        try:
-            self._send({"start": request}, [*fds, theirs])
-        except BaseException:
-            os.close(status)
-            raise
-        finally:
-            os.close(theirs)
+        with self.lock:
+            if self.process.poll() is not None:  # a child of the weak level may have killed it
+                self.close()
+                self._launch()
+            level = self.level
+            status, theirs = os.pipe()
+            try:
+                self._send({"start": request}, [*fds, theirs])
+            except BaseException:
+                os.close(status)
+                raise
+            finally:
+                os.close(theirs)
         return Child(self, status, level)
-
-    def _discard(self) -> None:
-        """End a server that has died or does not answer; the next `start` replaces it."""
-        self.process.kill()
-        self.process.wait()
 
     def close(self) -> None:
         """End the server and all its children."""
@@ -195,17 +199,21 @@ class Child:
 
     def __init__(self, server: ForkServer, status: int, level: str) -> None:
         self.server, self.level = server, level
+        self._process = server.process  # the server itself may have another one by the end
         self.returncode: int | None = None
         self._status, self._text = status, b""
         self._closed = False
         try:
-            word, text = self._line(START_S) or ("error", "the fork server has died")
+            line = self._line(START_S)
         except TimeoutError:
-            word, text = "error", f"the fork server did not answer for {START_S} s"
+            line = None
+        word, text = line or ("error", "the fork server has died, or does not answer")
         if word != "ready":
-            if "fork server" in text:
-                server._discard()
             self._close()
+            if line is None:
+                self._end_server()
+            if word == "ended":
+                text = f"it ended with code {text} before it was confined"
             raise OSError(f"no confined child process: {text}")
         self.pid = int(text)
 
@@ -225,7 +233,7 @@ class Child:
             except TimeoutError:
                 return None
             if line is None:  # the server is dead: nobody else ends the child
-                self.server._discard()
+                self._end_server()
                 try:
                     os.killpg(self.pid, signal.SIGKILL)
                 except (ProcessLookupError, PermissionError):
@@ -243,7 +251,7 @@ class Child:
             except OSError:
                 pass  # the server is gone; `wait` then sees to the child
             if self.wait(CLOSE_S) is None:
-                self.server._discard()  # a child of the weak level may have stopped it
+                self._end_server()  # a child of the weak level may have stopped it
                 self.wait()
 
     def __enter__(self) -> "Child":
@@ -268,6 +276,11 @@ class Child:
         line, self._text = self._text.split(b"\n", 1)
         word, _, rest = line.decode("utf-8", "replace").partition(" ")
         return word, rest
+
+    def _end_server(self) -> None:
+        """End a server that has died or does not answer; the next `start` replaces it."""
+        self._process.kill()
+        self._process.wait()
 
     def _close(self) -> None:
         if not self._closed:

@@ -110,7 +110,13 @@ DENIED = {
         "mknod": (133, None),
         "mknodat": (259, 33),
     },
-    "opens or watches files without a path that Landlock judges": {
+    "reads or watches files by a way that Landlock does not judge": {
+        "getxattr": (191, 8),
+        "lgetxattr": (192, 9),
+        "fgetxattr": (193, 10),
+        "listxattr": (194, 11),
+        "llistxattr": (195, 12),
+        "flistxattr": (196, 13),
         "name_to_handle_at": (303, 264),
         "open_by_handle_at": (304, 265),
         "inotify_init": (253, None),

@@ -95,6 +95,7 @@ ATTACKS = [
     Attack(READ, "its descriptors", "return os.listdir('/dev/fd')", "BREACH"),
     Attack(READ, "shared memory", "return os.listdir('/dev/shm')", "BREACH"),
     Attack(READ, "a handle in place of a path", "return raw('open_by_handle_at', -1, -1, 0)"),
+    Attack(READ, "attributes", "return os.listxattr(SECRET)"),
     Attack(
         READ,
         "a watch on a folder",
@@ -123,7 +124,7 @@ ATTACKS = [
     Attack(WRITE, "permissions in the scratch folder", "return os.chmod('.', 0o4777)", "BREACH"),
     Attack(WRITE, "owner", "return os.chown(OUTSIDE + '/kept', -1, -1)", "BREACH"),
     Attack(WRITE, "times", "return os.utime(OUTSIDE + '/kept', (1, 1))", "BREACH"),
-    Attack(WRITE, "attributes", "return os.setxattr(OUTSIDE + '/kept', 'user.a', b'1')"),
+    Attack(WRITE, "attributes of a file", "return os.setxattr(OUTSIDE + '/kept', 'user.a', b'1')"),
     Attack(WRITE, "deleting", "return os.unlink(OUTSIDE + '/kept')", "BREACH"),
     # Sockets of any kind.
     Attack(
