@@ -6,7 +6,7 @@ PYTHON ?= python3
 TORCH ?= auto
 ARGS ?=
 GPT2_VOCAB ?=
-FILES ?= $(sort $(wildcard chapters/*.ipynb))
+FILES ?= $(filter-out %.new.ipynb,$(sort $(wildcard chapters/*.ipynb)))
 # PyTorch's own index of CPU builds: Linux without a GPU takes torch from there.
 TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 
@@ -24,13 +24,16 @@ ifneq ($(shell cat .venv/made-in 2>/dev/null),$(CURDIR))
 ENVIRONMENT += moved
 endif
 
-.PHONY: help lab test test-full test-gpu lint chapters stubs nano-artifacts clean moved
+.PHONY: help lab book test test-full test-gpu lint chapters stubs nano-artifacts clean moved
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
 
 lab: .venv/lab.stamp  ## open the course in JupyterLab
 	@$(VENV_PYTHON) -m phi1_lib.course.lab $(ARGS)
+
+book: .venv/dev.stamp  ## the chapters as a web site in build/book
+	@$(VENV_PYTHON) -m book $(ARGS)
 
 test: lint  ## everything but the long tests: lint, units, graders, chapters, smoke
 	@$(PYTEST)

@@ -1,7 +1,7 @@
 """Exercises of chapter 01: the tokenizer.
 
 Write your answers in place of each `raise NotImplementedError`, save the file, and run
-`check("1.1")` in the chapter, or `pytest exercises --exercise 1.1` in a terminal.
+`%check 1.1` in the chapter, or `pytest exercises --exercise 1.1` in a terminal.
 
 A *pair* is a tuple of two token ids that stand side by side. Ids 0 to 255 are the 256 bytes.
 """

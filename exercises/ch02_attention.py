@@ -1,7 +1,7 @@
 """Exercises of chapter 02: attention.
 
 Write your answers in place of each `raise NotImplementedError`, save the file, and run
-`check("2.1")` in the chapter, or `pytest exercises --exercise 2.1` in a terminal.
+`%check 2.1` in the chapter, or `pytest exercises --exercise 2.1` in a terminal.
 
 The letters after an underscore name a tensor's dimensions: B batch, T query positions, S key
 positions, H heads, K features of a head, D features of a token, N tokens of all documents.

@@ -1,11 +1,15 @@
 """Grades chapter 01. Right answers come from Python's own codecs and from counting by hand.
 
 Every test compares with the right answer first. Only when that fails are the well-known wrong
-answers computed, to say which mistake it looks like.
+answers computed, to say which mistake it looks like. Cases written by hand come first; the drawn
+ones (`draw`) change with `--seed`.
 """
 
+import os.path
+import re
 from collections import Counter
 from collections.abc import Sequence
+from random import Random
 
 import pytest
 
@@ -14,7 +18,7 @@ Mistakes = Sequence[tuple[object, str]]
 
 def expect(found: object, right: object, mistakes: Mistakes, otherwise: str) -> None:
     """Fail unless found equals right; with the message of the mistake that it equals, if any."""
-    if found == right and type(found) is type(right):
+    if found == right and isinstance(found, type(right)) and not isinstance(found, bool):
         return
     if found is None:
         pytest.fail("your function returned None: is there a `return`?", pytrace=False)
@@ -36,18 +40,24 @@ def _short(value: object) -> str:
     return text if len(text) <= 90 else text[:87] + "..."
 
 
+@pytest.fixture
+def draw(seed) -> Random:
+    """Draws the cases that `--seed` decides."""
+    return Random(seed)
+
+
 # --- 1.1 ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.exercise("1.1", points=1, minutes=5, difficulty=1, section="Text is bytes")
+@pytest.mark.exercise(
+    "1.1", points=1, minutes=5, difficulty=1, section="Text is numbers already", forbids=("encode",)
+)
 def test_ascii_takes_one_byte_each(submission):
     expect(submission.utf8_length("def f(x):"), 9, [], "nine ASCII characters are nine bytes")
     expect(submission.utf8_length(""), 0, [], "an empty text has no bytes")
 
 
-@pytest.mark.exercise("1.1")
-@pytest.mark.parametrize("text", ["née", "größer ≥ 3 €", "名前", "🙂 ok", "\U0001f600" * 3])
-def test_other_characters_take_two_to_four(submission, text):
+def check_length(submission, text: str) -> None:
     units = len(text.encode("utf-16-le")) // 2
     expect(
         submission.utf8_length(text),
@@ -70,6 +80,20 @@ def test_other_characters_take_two_to_four(submission, text):
 
 
 @pytest.mark.exercise("1.1")
+@pytest.mark.parametrize("text", ["née", "größer ≥ 3 €", "名前", "🙂 ok", "\U0001f600" * 3])
+def test_other_characters_take_two_to_four(submission, text):
+    check_length(submission, text)
+
+
+@pytest.mark.exercise("1.1")
+def test_drawn_texts(submission, draw):
+    ranges = [(0x20, 0x7F), (0x80, 0x7FF), (0x800, 0xD7FF), (0x10000, 0x10FFFF)]
+    for _ in range(5):
+        text = "".join(chr(draw.randint(*draw.choice(ranges))) for _ in range(draw.randint(3, 9)))
+        check_length(submission, text)
+
+
+@pytest.mark.exercise("1.1")
 @pytest.mark.parametrize("border", [0x80, 0x800, 0x10000])
 def test_the_borders(submission, border):
     for code in (border - 1, border):
@@ -86,7 +110,9 @@ def test_the_borders(submission, border):
 PIECES = {(1, 2, 1): 3, (1, 2): 1, (7, 7, 7): 2, (5,): 9}
 
 
-@pytest.mark.exercise("1.2", points=1, minutes=8, difficulty=1, section="Count pairs")
+@pytest.mark.exercise(
+    "1.2", points=1, minutes=8, difficulty=1, section="Join what often stands together"
+)
 def test_counts_inside_pieces(submission):
     right = {(1, 2): 4, (2, 1): 3, (7, 7): 4}
     across = Counter(right)
@@ -129,6 +155,30 @@ def test_a_dictionary_without_zeros(submission):
     assert found == {}, f"pieces of one id or none have no pairs; you returned {_short(found)}"
 
 
+def pairs_of(pieces: dict[tuple[int, ...], int]) -> dict[tuple[int, int], int]:
+    return dict(
+        Counter(
+            piece[i : i + 2]
+            for piece, count in pieces.items()
+            for _ in range(count)
+            for i in range(len(piece) - 1)
+        )
+    )
+
+
+@pytest.mark.exercise("1.2")
+def test_drawn_pieces(submission, draw):
+    for _ in range(5):
+        pieces = {
+            tuple(draw.choices(range(4), k=draw.randint(1, 5))): draw.randint(1, 6)
+            for _ in range(6)
+        }
+        once = pairs_of(dict.fromkeys(pieces, 1))
+        mistake = "every piece was counted once: multiply by how often the text holds it"
+        found = submission.count_pairs(dict(pieces))
+        expect(found, pairs_of(pieces), [(once, mistake)], f"the counts of {pieces} are wrong")
+
+
 # --- 1.3 ---------------------------------------------------------------------------------------
 
 
@@ -168,10 +218,27 @@ def test_ties(submission, backwards):
     )
 
 
+@pytest.mark.exercise("1.3")
+def test_drawn_counts(submission, draw):
+    for _ in range(5):
+        pairs = {(draw.randrange(99), draw.randrange(99)): draw.randint(1, 3) for _ in range(12)}
+        most = max(pairs.values())
+        equals = sorted(pair for pair, count in pairs.items() if count == most)
+        expect(
+            submission.best_pair(dict(pairs)),
+            equals[0],
+            [
+                (equals[-1], "you took the largest pair among equals; the smallest is asked"),
+                (min(pairs), "you took the smallest pair of all; its count is lower"),
+            ],
+            f"of {pairs} another pair is the best",
+        )
+
+
 # --- 1.4 ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.exercise("1.4", points=1, minutes=10, difficulty=2, section="Merge")
+@pytest.mark.exercise("1.4", points=1, minutes=10, difficulty=2, section="The merge")
 @pytest.mark.parametrize(
     ("ids", "right"),
     [
@@ -223,6 +290,17 @@ def test_the_list_given_stays_as_it_is(submission):
     assert ids == [1, 2, 1, 2], "your function changed the list it was given: build a new one"
 
 
+@pytest.mark.exercise("1.4")
+def test_drawn_lists(submission, draw):
+    for _ in range(8):
+        ids = draw.choices(range(1, 4), k=draw.randint(2, 12))
+        pair, new_id = (draw.randint(1, 3), draw.randint(1, 3)), draw.randint(4, 99)
+        # Python's own replacement in a text goes from left to right, without overlap.
+        text = "".join(map(chr, ids)).replace("".join(map(chr, pair)), chr(new_id))
+        found = submission.merge_pair(list(ids), pair, new_id)
+        expect(found, [ord(char) for char in text], [], f"merge_pair({ids}, {pair}, {new_id})")
+
+
 # --- 1.5 ---------------------------------------------------------------------------------------
 
 WORDS = ["low low low lower lowest", "newer newer wider", "wow wow wow wow"]
@@ -254,14 +332,12 @@ def spaced(text: str) -> list[str]:
     return [first, *(" " + word for word in rest)]
 
 
-@pytest.mark.exercise("1.5", points=3, minutes=25, difficulty=3, section="Train")
-@pytest.mark.parametrize("vocab_size", [256, 257, 262, 268])
-def test_merges_in_order(submission, vocab_size):
-    pieces = [piece.encode() for text in WORDS for piece in spaced(text)]
+def check_merges(submission, texts: list[str], vocab_size: int) -> None:
+    pieces = [piece.encode() for text in texts for piece in spaced(text)]
     right = naive(pieces, vocab_size, 2)
     mistakes = [
         (
-            naive([text.encode() for text in WORDS], vocab_size, 2),
+            naive([text.encode() for text in texts], vocab_size, 2),
             "merges cross pieces: cut each text by split() and count inside the pieces only",
         ),
         (
@@ -287,7 +363,23 @@ def test_merges_in_order(submission, vocab_size):
         ),
         (naive(pieces, vocab_size + 256, 2), "vocab_size counts the 256 bytes too"),
     ]
-    expect(submission.train(WORDS, vocab_size, spaced), right, mistakes, "the merges are wrong")
+    expect(
+        submission.train(list(texts), vocab_size, spaced), right, mistakes, "the merges are wrong"
+    )
+
+
+@pytest.mark.exercise("1.5", points=3, minutes=25, difficulty=3, section="Where merges must not go")
+@pytest.mark.parametrize("vocab_size", [256, 257, 262, 268])
+def test_merges_in_order(submission, vocab_size):
+    check_merges(submission, WORDS, vocab_size)
+
+
+@pytest.mark.exercise("1.5")
+def test_drawn_texts_train(submission, draw):
+    for _ in range(3):
+        words = ["".join(draw.choices("abcd", k=draw.randint(2, 5))) for _ in range(5)]
+        texts = [" ".join(draw.choices(words, k=draw.randint(2, 8))) for _ in range(3)]
+        check_merges(submission, texts, 256 + draw.randint(3, 9))
 
 
 @pytest.mark.exercise("1.5")
@@ -295,7 +387,7 @@ def test_stops_when_pairs_are_rare(submission):
     pieces = [piece.encode() for text in WORDS for piece in spaced(text)]
     for min_count in (2, 3):
         expect(
-            submission.train(WORDS, 400, spaced, min_count=min_count),
+            submission.train(list(WORDS), 400, spaced, min_count=min_count),
             naive(pieces, 400, min_count),
             [
                 (naive(pieces, 400, 1), "training went on below min_count"),
@@ -349,7 +441,9 @@ def ranks_of(*merges: tuple[int, int]) -> Lookup:
     return Lookup({pair: rank for rank, pair in enumerate(merges)})
 
 
-@pytest.mark.exercise("1.6", points=2, minutes=15, difficulty=3, section="Encode")
+@pytest.mark.exercise(
+    "1.6", points=2, minutes=15, difficulty=3, section="Encoding: by rank, not by length"
+)
 def test_the_lowest_rank_goes_first(submission):
     # "abc": rank 0 joins b and c, so rank 1 (a and b) finds nothing any more.
     expect(
@@ -405,15 +499,34 @@ def test_every_occurrence_and_no_overlap(submission):
     expect(submission.encode_piece(b"x", ranks_of()), [120], [], "one byte is its own token")
 
 
+@pytest.mark.exercise("1.6")
+def test_drawn_pieces_encode(submission, draw):
+    for _ in range(4):
+        merges = naive([bytes(draw.choices(b"abc", k=30))], 256 + draw.randint(3, 8), 1)
+        piece = bytes(draw.choices(b"abc", k=draw.randint(3, 12)))
+        text = piece.decode()
+        for rank, pair in enumerate(merges):  # learnt in order, so applied in order
+            text = text.replace("".join(map(chr, pair)), chr(256 + rank))
+        found = submission.encode_piece(piece, ranks_of(*merges))
+        expect(
+            found,
+            [ord(char) for char in text],
+            [(list(piece), "nothing was merged")],
+            f"encode_piece({piece!r}) with the merges {merges} is wrong",
+        )
+
+
 # --- 1.7 ---------------------------------------------------------------------------------------
 
-TOKENS = [b"a", b"\xc3", b"\xa9", b" caf", b"\xe2\x82", b"\xac"]
+TOKENS = (b"a", b"\xc3", b"\xa9", b" caf", b"\xe2\x82", b"\xac")
 
 
-@pytest.mark.exercise("1.7", points=1, minutes=8, difficulty=2, section="Decode")
+@pytest.mark.exercise(
+    "1.7", points=1, minutes=8, difficulty=2, section="Decoding, and half a character"
+)
 def test_a_character_over_two_tokens(submission):
     expect(
-        submission.decode([3, 1, 2, 4, 5], TOKENS),
+        submission.decode([3, 1, 2, 4, 5], list(TOKENS)),
         " café€",
         [
             (" caf\ufffd\ufffd\ufffd\ufffd", "you decoded token by token: join the bytes first"),
@@ -427,7 +540,7 @@ def test_a_character_over_two_tokens(submission):
 @pytest.mark.exercise("1.7")
 def test_bytes_that_are_no_text(submission):
     try:
-        found = submission.decode([0, 1, 0], TOKENS)
+        found = submission.decode([0, 1, 0], list(TOKENS))
     except UnicodeDecodeError:
         pytest.fail("half a character must become U+FFFD, not an error", pytrace=False)
     expect(
@@ -440,14 +553,14 @@ def test_bytes_that_are_no_text(submission):
         ],
         "the byte C3 between two letters is wrong",
     )
-    expect(submission.decode([], TOKENS), "", [], "no ids are an empty text")
+    expect(submission.decode([], list(TOKENS)), "", [], "no ids are an empty text")
 
 
 @pytest.mark.exercise("1.7")
 @pytest.mark.parametrize("wrong", [6, -1])
 def test_ids_that_do_not_exist(submission, wrong):
     try:
-        found = submission.decode([0, wrong], TOKENS)
+        found = submission.decode([0, wrong], list(TOKENS))
     except ValueError:
         return
     except NotImplementedError:  # the stub: not written yet, not a wrong answer
@@ -464,10 +577,29 @@ def test_ids_that_do_not_exist(submission, wrong):
     )
 
 
+@pytest.mark.exercise("1.7")
+def test_drawn_ids(submission, draw):
+    for _ in range(5):
+        ids = draw.choices(range(len(TOKENS)), k=draw.randint(2, 8))
+        parts = [TOKENS[i] for i in ids]
+        found = submission.decode(list(ids), list(TOKENS))
+        expect(
+            found,
+            b"".join(parts).decode("utf-8", "replace"),
+            [
+                (
+                    "".join(part.decode("utf-8", "replace") for part in parts),
+                    "you decoded token by token: join the bytes first",
+                )
+            ],
+            f"decode of {parts} is wrong",
+        )
+
+
 # --- 1.8 ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.exercise("1.8", points=2, minutes=15, difficulty=3, section="Whitespace tokens")
+@pytest.mark.exercise("1.8", points=2, minutes=15, difficulty=3, section="Indentation")
 def test_indentation_is_a_part(submission):
     expect(
         submission.split_spaces("if a:\n    b = 1"),
@@ -552,6 +684,20 @@ def test_another_longest(submission):
     )
 
 
+@pytest.mark.exercise("1.8")
+def test_drawn_runs(submission, draw):
+    for _ in range(5):
+        longest = draw.randint(2, 6)
+        text = "".join(draw.choice("ab\n") + " " * draw.randint(0, 9) for _ in range(5))
+        right = [part for part in re.split(f"( {{2,{longest}}})", text) if part]
+        expect(
+            submission.split_spaces(text, longest),
+            right,
+            [],
+            f"{text!r} with longest={longest} is cut wrongly",
+        )
+
+
 # --- 1.9 ---------------------------------------------------------------------------------------
 
 
@@ -622,6 +768,19 @@ def test_encodes_the_whole_text_at_once(submission):
     )
 
 
+@pytest.mark.exercise("1.9")
+def test_drawn_prompts(submission, draw):
+    for _ in range(8):
+        prompt, completion = ("".join(draw.choices("ab  ", k=draw.randint(1, 9))) for _ in "12")
+        alone, together = by_words(prompt), by_words(prompt + completion)
+        expect(
+            submission.surviving_tokens(prompt, completion, by_words),
+            len(os.path.commonprefix([alone, together])),
+            [],
+            f"prompt {prompt!r}, completion {completion!r}: {alone} against {together}",
+        )
+
+
 # --- 1.10 --------------------------------------------------------------------------------------
 
 SPECIAL = {"<s>": 300, "<s>>": 301, "<end>": 302}
@@ -632,10 +791,12 @@ def by_bytes(text: str) -> list[int]:
     return list(text.encode())
 
 
-@pytest.mark.exercise("1.10", points=2, minutes=15, difficulty=3, section="Special tokens")
+@pytest.mark.exercise(
+    "1.10", points=2, minutes=15, difficulty=3, section="Tokens that are not text"
+)
 def test_allowed_tokens_get_their_ids(submission):
     expect(
-        submission.encode_with_special("a<s>b<end>", SPECIAL, ["<s>", "<end>"], by_bytes),
+        submission.encode_with_special("a<s>b<end>", dict(SPECIAL), ["<s>", "<end>"], by_bytes),
         [97, 300, 98, 302],
         [
             (list(b"a<s>b<end>"), "the special tokens were cut into bytes like ordinary text"),
@@ -655,7 +816,7 @@ def test_others_are_ordinary_text(submission):
         ("<s><end>", ["<s>"], [300, *b"<end>"]),
     ]:
         expect(
-            submission.encode_with_special(text, SPECIAL, allowed, by_bytes),
+            submission.encode_with_special(text, dict(SPECIAL), list(allowed), by_bytes),
             right,
             [
                 ([97, 302, 98], "a token that is not allowed became its id: that is the injection"),
@@ -671,7 +832,7 @@ def test_others_are_ordinary_text(submission):
 @pytest.mark.parametrize("allowed", [["<s>", "<s>>"], ["<s>>", "<s>"]])
 def test_the_longer_token_wins(submission, allowed):
     expect(
-        submission.encode_with_special("<s>>", SPECIAL, allowed, by_bytes),
+        submission.encode_with_special("<s>>", dict(SPECIAL), list(allowed), by_bytes),
         [301],
         [([300, ord(">")], "the shorter token won: where two begin at one place, take the longer")],
         "'<s>>' is encoded wrongly",
@@ -686,8 +847,26 @@ def test_stretches_are_as_long_as_possible(submission):
         calls.append(text)
         return by_bytes(text)
 
-    submission.encode_with_special("one two<end>three", SPECIAL, ["<end>"], encode)
+    submission.encode_with_special("one two<end>three", dict(SPECIAL), ["<end>"], encode)
     assert calls == ["one two", "three"], (
         f"encode was called with {calls}: hand it the whole stretch between two special tokens, "
         "or merges inside it are lost"
     )
+
+
+@pytest.mark.exercise("1.10")
+def test_drawn_texts_with_tokens(submission, draw):
+    for _ in range(5):
+        allowed = draw.sample(list(SPECIAL), 2)
+        text = "".join(draw.choice([*SPECIAL, "a", "b "]) for _ in range(8))
+        longest_first = "|".join(sorted(map(re.escape, allowed), key=len, reverse=True))
+        parts = [part for part in re.split(f"({longest_first})", text) if part]
+        right = [
+            i for part in parts for i in ([SPECIAL[part]] if part in allowed else part.encode())
+        ]
+        expect(
+            submission.encode_with_special(text, dict(SPECIAL), list(allowed), by_bytes),
+            right,
+            [(list(text.encode()), "the special tokens were cut into bytes like ordinary text")],
+            f"{text!r} with {allowed} allowed is encoded wrongly",
+        )

@@ -5,6 +5,7 @@ answers computed, to say which mistake it looks like.
 """
 
 import itertools
+from random import Random
 
 import pytest
 import torch
@@ -14,8 +15,14 @@ from torch.nn.functional import scaled_dot_product_attention
 INF = float("inf")
 
 
-def random(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+@pytest.fixture
+def random(seed):
+    """Draws numbers that `--seed` decides; `stream` tells two draws of one test apart."""
+
+    def draw(*shape: int, stream: int = 0) -> Tensor:
+        return torch.randn(*shape, generator=torch.Generator().manual_seed(1000 * seed + stream))
+
+    return draw
 
 
 def close(found: Tensor, right: Tensor) -> bool:
@@ -58,8 +65,15 @@ def future(length: int) -> Tensor:
 # --- 2.1 ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.exercise("2.1", points=1, minutes=5, difficulty=1, section="Weights from scores")
-def test_weights_of_each_row_sum_to_one(submission):
+@pytest.mark.exercise(
+    "2.1",
+    points=1,
+    minutes=5,
+    difficulty=1,
+    section="Weights from scores",
+    forbids=("softmax", "Softmax", "log_softmax", "softmin", "scaled_dot_product_attention"),
+)
+def test_weights_of_each_row_sum_to_one(submission, random):
     scores = random(3, 4)
     expect(
         submission.softmax(scores.clone()),
@@ -112,7 +126,7 @@ def test_a_masked_score_gets_no_weight(submission):
 
 
 @pytest.mark.exercise("2.1")
-def test_the_scores_given_stay_as_they_are(submission):
+def test_the_scores_given_stay_as_they_are(submission, random):
     scores = random(2, 3)
     before = scores.clone()
     submission.softmax(scores)
@@ -132,11 +146,11 @@ def exact_scores(q: Tensor, k: Tensor) -> Tensor:
 
 
 @pytest.mark.exercise("2.2", points=1, minutes=5, difficulty=1, section="Scale")
-def test_scores_are_scaled_dot_products(submission):
-    q, k = random(3, 16), random(3, 16, seed=1)
+def test_scores_are_scaled_dot_products(submission, random):
+    q, k = random(3, 16), random(3, 16, stream=1)
     right = exact_scores(q, k)
     expect(
-        submission.attention_scores(q, k),
+        submission.attention_scores(q.clone(), k.clone()),
         right,
         [
             (right * 4, "the scale is missing: divide by the square root of K"),
@@ -154,10 +168,10 @@ def test_scores_are_scaled_dot_products(submission):
 
 
 @pytest.mark.exercise("2.2")
-def test_queries_and_keys_may_differ_in_number(submission):
-    q, k = random(2, 8), random(5, 8, seed=1)
+def test_queries_and_keys_may_differ_in_number(submission, random):
+    q, k = random(2, 8), random(5, 8, stream=1)
     expect(
-        submission.attention_scores(q, k),
+        submission.attention_scores(q.clone(), k.clone()),
         exact_scores(q, k),
         [],
         "wrong with 2 queries and 5 keys: the scale must come from K, here 8",
@@ -176,7 +190,7 @@ HIDING_MISTAKES = [
 
 
 @pytest.mark.exercise("2.3", points=1, minutes=5, difficulty=1, section="The mask")
-def test_later_keys_are_hidden(submission):
+def test_later_keys_are_hidden(submission, random):
     scores = random(5, 5)
     found = submission.hide_future(scores.clone())
     expect_tensor(found, (5, 5))
@@ -192,7 +206,7 @@ def test_later_keys_are_hidden(submission):
 
 
 @pytest.mark.exercise("2.3")
-def test_hidden_scores_are_minus_infinity(submission):
+def test_hidden_scores_are_minus_infinity(submission, random):
     found = submission.hide_future(random(4, 4))
     expect_tensor(found, (4, 4))
     hidden = found[future(4)]
@@ -206,7 +220,7 @@ def test_hidden_scores_are_minus_infinity(submission):
 
 
 @pytest.mark.exercise("2.3")
-def test_the_scores_given_are_not_written_into(submission):
+def test_the_scores_given_are_not_written_into(submission, random):
     scores = random(3, 3)
     before = scores.clone()
     submission.hide_future(scores)
@@ -240,7 +254,7 @@ FAULT_SETS = [set(names) for count in (1, 2, 3) for names in itertools.combinati
 
 
 @pytest.mark.exercise("2.4", points=2, minutes=10, difficulty=2, section="The mask")
-def test_all_three_faults_are_gone(submission):
+def test_all_three_faults_are_gone(submission, random):
     q, k, v = random(3, 5, 8)
     right = scaled_dot_product_attention(q[None], k[None], v[None], is_causal=True)[0]
     mistakes = [
@@ -257,7 +271,8 @@ def test_all_three_faults_are_gone(submission):
         (attention_with(q, k, v, set(), shift=9), "nothing is hidden from a token now"),
         ((q @ k.T / 8**0.5).tril().softmax(1) @ v, "hidden scores of 0 keep weight: use -inf"),
     ]
-    expect(submission.causal_attention(q, k, v), right, mistakes, "not yet causal attention")
+    found = submission.causal_attention(q.clone(), k.clone(), v.clone())
+    expect(found, right, mistakes, "not yet causal attention")
 
 
 # --- 2.5 ---------------------------------------------------------------------------------------
@@ -270,7 +285,7 @@ def heads_with(q: Tensor, k: Tensor, v: Tensor, split, merge, scale: float | Non
 
 @pytest.mark.exercise("2.5", points=2, minutes=15, difficulty=2, section="Heads")
 @pytest.mark.parametrize("heads", [1, 3], ids=["1 head", "3 heads"])
-def test_each_head_attends_alone(submission, heads):
+def test_each_head_attends_alone(submission, heads, random):
     batch, length, width = 2, 6, 12
     features = width // heads
     q, k, v = random(3, batch, length, width)
@@ -297,7 +312,7 @@ def test_each_head_attends_alone(submission, heads):
         "features of different positions are mixed: reshape to (B, T, H, K) first, then transpose "
         "to (B, H, T, K)"
     )
-    found = submission.multi_head_attention(q, k, v, heads)
+    found = submission.multi_head_attention(q.clone(), k.clone(), v.clone(), heads)
     expect(
         found,
         heads_with(q, k, v, split, merge),
@@ -372,7 +387,7 @@ def turned(
 
 
 @pytest.mark.exercise("2.6", points=3, minutes=20, difficulty=3, section="Position as rotation")
-def test_the_first_features_turn_in_halves(submission):
+def test_the_first_features_turn_in_halves(submission, random):
     x = random(9, 2, 16)
     r, theta = 8, 10_000.0
     expect(
@@ -413,7 +428,7 @@ def test_the_first_features_turn_in_halves(submission):
 
 
 @pytest.mark.exercise("2.6")
-def test_theta_is_used(submission):
+def test_theta_is_used(submission, random):
     x = random(5, 1, 8)
     expect(
         submission.rotate(x.clone(), 8, 100.0),
@@ -424,7 +439,7 @@ def test_theta_is_used(submission):
 
 
 @pytest.mark.exercise("2.6")
-def test_the_vectors_given_are_not_written_into(submission):
+def test_the_vectors_given_are_not_written_into(submission, random):
     x = random(3, 1, 4)
     before = x.clone()
     submission.rotate(x, 2)
@@ -447,9 +462,7 @@ def expect_mask(
     pytest.fail(other, pytrace=False)
 
 
-@pytest.mark.exercise("2.7", points=2, minutes=10, difficulty=2, section="Two more masks")
-@pytest.mark.parametrize(("queries", "keys"), [(3, 7), (1, 5), (4, 4)])
-def test_the_last_query_sees_every_key(submission, queries, keys):
+def check_cache_mask(submission, queries: int, keys: int) -> None:
     ones = torch.ones(queries, keys, dtype=torch.bool)
     shift = keys - queries
     expect_mask(
@@ -471,6 +484,20 @@ def test_the_last_query_sees_every_key(submission, queries, keys):
     )
 
 
+@pytest.mark.exercise("2.7", points=2, minutes=10, difficulty=2, section="Two more masks")
+@pytest.mark.parametrize(("queries", "keys"), [(3, 7), (1, 5), (4, 4)])
+def test_the_last_query_sees_every_key(submission, queries, keys):
+    check_cache_mask(submission, queries, keys)
+
+
+@pytest.mark.exercise("2.7")
+def test_drawn_sizes(submission, seed):
+    draw = Random(seed)
+    for _ in range(3):
+        queries = draw.randint(2, 6)
+        check_cache_mask(submission, queries, queries + draw.randint(0, 6))
+
+
 # --- 2.8 ---------------------------------------------------------------------------------------
 
 
@@ -478,9 +505,7 @@ def mask_of_documents(lengths: list[int]) -> Tensor:
     return torch.block_diag(*[torch.ones(n, n).tril() for n in lengths]).bool()
 
 
-@pytest.mark.exercise("2.8", points=3, minutes=15, difficulty=3, section="Two more masks")
-@pytest.mark.parametrize("lengths", [[2, 1, 4], [3], [1, 1, 1]], ids=str)
-def test_no_token_sees_another_document(submission, lengths):
+def check_document_mask(submission, lengths: list[int]) -> None:
     right = mask_of_documents(lengths)
     total = sum(lengths)
     borders = torch.tensor([0, *lengths], dtype=torch.int32).cumsum(0, dtype=torch.int32)
@@ -490,7 +515,7 @@ def test_no_token_sees_another_document(submission, lengths):
     unfinished = right.clone()
     unfinished[total - lengths[-1] :] = False
     expect_mask(
-        submission.document_mask(borders),
+        submission.document_mask(borders.clone()),
         right,
         [
             (causal, "documents see each other: a query may look into its own document only"),
@@ -512,6 +537,19 @@ def test_no_token_sees_another_document(submission, lengths):
         ],
         f"wrong for documents of {lengths} tokens",
     )
+
+
+@pytest.mark.exercise("2.8", points=3, minutes=15, difficulty=3, section="Two more masks")
+@pytest.mark.parametrize("lengths", [[2, 1, 4], [3], [1, 1, 1]], ids=str)
+def test_no_token_sees_another_document(submission, lengths):
+    check_document_mask(submission, lengths)
+
+
+@pytest.mark.exercise("2.8")
+def test_drawn_documents(submission, seed):
+    draw = Random(seed)
+    for _ in range(3):
+        check_document_mask(submission, draw.choices(range(1, 6), k=draw.randint(2, 5)))
 
 
 # --- 2.9 ---------------------------------------------------------------------------------------
@@ -595,3 +633,10 @@ def test_every_leak_is_caught(submission):
 def test_honest_attention_is_not_accused(submission):
     for attention, message in HONEST.items():
         assert not submission.leaks_future(attention), message
+
+
+@pytest.mark.exercise("2.9")
+def test_the_verdict_does_not_depend_on_the_order(submission, seed):
+    cases = [*((a, True, m) for a, m in LEAKS.items()), *((a, False, m) for a, m in HONEST.items())]
+    for attention, leaks, message in Random(seed).sample(cases, len(cases)):
+        assert bool(submission.leaks_future(attention)) == leaks, message

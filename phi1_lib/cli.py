@@ -1,5 +1,7 @@
 """The `phi1` command: one subcommand a stage of the chain, and what helps around them.
 
+The classroom's subcommands (grade, progress, update, reset) stand in `course/commands.py`.
+
 Every mistake a user can make ends in one line on standard error and exit code 2; Ctrl-C saves what
 a run has, says how to go on, and exits with 130.
 """
@@ -13,6 +15,7 @@ import typer
 from typer.exceptions import TyperException
 
 from phi1_lib.config import PRESETS, get_preset
+from phi1_lib.course.commands import classroom
 
 INTERRUPTED = 130  # what typer makes of Ctrl-C, as a shell does
 
@@ -22,6 +25,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+app.add_typer(classroom)
 
 PresetName = Annotated[
     str, typer.Argument(metavar="PRESET", help=f"How large: one of {', '.join(PRESETS)}.")

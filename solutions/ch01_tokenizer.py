@@ -1,7 +1,7 @@
 """Exercises of chapter 01: the tokenizer.
 
 Write your answers in place of each `raise NotImplementedError`, save the file, and run
-`check("1.1")` in the chapter, or `pytest exercises --exercise 1.1` in a terminal.
+`%check 1.1` in the chapter, or `pytest exercises --exercise 1.1` in a terminal.
 
 A *pair* is a tuple of two token ids that stand side by side. Ids 0 to 255 are the 256 bytes.
 """
@@ -25,6 +25,10 @@ def utf8_length(text: str) -> int:
         utf8_length("née") -> 4
     """
     # BEGIN SOLUTION 1.1
+    # HINT: How many bytes does `a` take, how many `é`, how many `€`? Which number tells Python the
+    #   three apart?
+    # HINT: The plan: each character has one byte for certain, and one more for each of the three
+    #   borders that its code point has reached. Reached means equal or above. Add up over the text.
     return sum(
         1 + (ord(char) >= 0x80) + (ord(char) >= 0x800) + (ord(char) >= 0x10000) for char in text
     )
@@ -41,6 +45,11 @@ def count_pairs(pieces: Mapping[tuple[int, ...], int]) -> dict[Pair, int]:
         count_pairs({(1, 2, 1): 3, (1, 2): 1}) -> {(1, 2): 4, (2, 1): 3}
     """
     # BEGIN SOLUTION 1.2
+    # HINT: How many pairs does a piece of n ids have? Write those of (7, 7, 7) on paper. What does
+    #   it change if the text holds this piece twice?
+    # HINT: The plan: begin with no counts. Go through the pieces with their numbers, and in each
+    #   piece through the ids, each with its right neighbour. Add the piece's number to that pair,
+    #   not 1. Return a plain dict.
     counts: Counter[Pair] = Counter()
     for piece, occurrences in pieces.items():
         for left, right in zip(piece, piece[1:], strict=False):
@@ -59,6 +68,12 @@ def best_pair(counts: Mapping[Pair, int]) -> Pair:
         best_pair({(5, 2): 9, (3, 8): 9, (1, 1): 4}) -> (3, 8)
     """
     # BEGIN SOLUTION 1.3
+    # HINT: Python compares two tuples from left to right, and looks at the second entry only when
+    #   the first ones are equal. Which tuple could stand for a pair, so that the best pair has the
+    #   smallest?
+    # HINT: The plan: make a key of two entries for each pair. The first is its count, turned round
+    #   so that a higher count comes first; the second is the pair itself, so that a tie goes to the
+    #   smaller ids. Take the pair with the smallest key.
     return min(counts, key=lambda pair: (-counts[pair], pair))
     # END SOLUTION
 
@@ -72,6 +87,11 @@ def merge_pair(ids: Sequence[int], pair: Pair, new_id: int) -> list[int]:
         merge_pair([7, 7, 7, 1], (7, 7), 9) -> [9, 7, 1]
     """
     # BEGIN SOLUTION 1.4
+    # HINT: In [7, 7, 7, 1] the first merge uses up two ids. At which index do you look next? And at
+    #   which if nothing was merged?
+    # HINT: The plan: a `for` loop always steps by one, so keep an index of your own in a `while`
+    #   loop. If the pair begins here, write the new id and step past both halves; if not, copy one
+    #   id and step by one. Ask what your code does at the last id, which has no right neighbour.
     merged = []
     i = 0
     while i < len(ids):
@@ -99,6 +119,16 @@ def train(
         train(["aab aab"], 300, str.split) -> [(97, 97), (256, 98)]
     """
     # BEGIN SOLUTION 1.5
+    # HINT: What has to be done once, before the first merge, and what again in every round? Read
+    #   the task with this question and mark each sentence.
+    # HINT: The plan: cut the texts and turn each piece into a list of byte values, once. Then in
+    #   every round: count the pairs inside the pieces, and stop if there are none; choose the best,
+    #   and stop if it occurs too rarely; note it; replace it in every piece. The next free id is
+    #   256 plus the number of merges noted so far.
+    # HINT: The shape: a list of pieces, a list of merges, and a `while` that compares 256 plus the
+    #   number of merges with `vocab_size`. Two ways lead out of its middle. Your functions of 1.3
+    #   and 1.4 fit as they are, once they pass; for 1.2 first count how often each piece occurs, as
+    #   a tuple.
     pieces = [list(piece.encode("utf-8")) for text in texts for piece in split(text)]
     merges: list[Pair] = []
     while 256 + len(merges) < vocab_size:
@@ -135,6 +165,15 @@ def encode_piece(piece: bytes, ranks: Mapping[Pair, int]) -> list[int]:
         encode_piece(b"aab", {(97, 98): 0, (97, 256): 1}) -> [257]
     """
     # BEGIN SOLUTION 1.6
+    # HINT: A piece of six bytes has five pairs; `ranks` has 50,000. Which of the two do you go
+    #   through? And when one merge is done, are the pairs of the piece still the same?
+    # HINT: The plan: look at the neighbours as they stand now and keep those that have a rank. If
+    #   none has, you are done. Otherwise merge the one with the lowest rank, wherever it stands in
+    #   the piece, from left to right without overlap. Its new id follows from its rank. Then look
+    #   afresh.
+    # HINT: The shape: an endless loop with the `return` inside it. Its first line finds the known
+    #   pairs, its second the best of them, and the rest is your loop of exercise 1.4. Keep no list
+    #   of pairs from one round to the next.
     ids = list(piece)
     while True:
         known = [pair for pair in zip(ids, ids[1:], strict=False) if pair in ranks]
@@ -161,6 +200,11 @@ def decode(ids: Sequence[int], token_bytes: Sequence[bytes]) -> str:
         decode([1, 0], [b"b", b"a"]) -> "ab"
     """
     # BEGIN SOLUTION 1.7
+    # HINT: The four bytes of 🙂 may be four tokens. Can any of them become text alone? And what
+    #   does a Python list give you for the index -1?
+    # HINT: The plan: look at all the ids first, and raise a ValueError that names the first one
+    #   which is below 0 or past the end. Then put the bytes of all tokens together and turn them
+    #   into text once, at the end, telling `bytes.decode` to replace what is not valid.
     for token_id in ids:
         if not 0 <= token_id < len(token_bytes):
             raise ValueError(f"no token has id {token_id}: ids go from 0 to {len(token_bytes) - 1}")
@@ -180,6 +224,16 @@ def split_spaces(text: str, longest: int = 31) -> list[str]:
         split_spaces("if a:\\n    b = 1") -> ["if a:\\n", "    ", "b = 1"]
     """
     # BEGIN SOLUTION 1.8
+    # HINT: Stand at one place of the text and count the spaces that begin there, up to `longest`.
+    #   Which of these counts start a part of their own, and what happens to the character at the
+    #   others?
+    # HINT: The plan: keep the ordinary text that is not yet in a part. At every place count the run
+    #   of spaces. Fewer than two: this character joins the ordinary text. Otherwise put the
+    #   ordinary text into a part, if there is any, then the run, and step past it. At the end there
+    #   may be ordinary text left.
+    # HINT: The shape: a `while` over the index, with a second `while` inside that counts and stops
+    #   at `longest`. A run of 32 spaces then gives a part of 31, and the next count is 1: the
+    #   left-over space joins the ordinary text with no rule of its own.
     parts, ordinary, i = [], "", 0
     while i < len(text):
         run = 0
@@ -206,6 +260,11 @@ def surviving_tokens(prompt: str, completion: str, encode: Callable[[str], list[
         surviving_tokens("a ", "b", encode) -> 1   # if " b" is one token, "a" another
     """
     # BEGIN SOLUTION 1.9
+    # HINT: Which two texts do you encode? Put the two lists of ids side by side: up to where are
+    #   they alike?
+    # HINT: The plan: encode the prompt alone, and prompt and completion as one text. Walk along
+    #   both lists together, count while the ids agree, and stop at the first that does not. An id
+    #   that agrees again further on has not survived.
     alone, together = encode(prompt), encode(prompt + completion)
     survivors = 0
     for mine, theirs in zip(alone, together, strict=False):
@@ -235,6 +294,15 @@ def encode_with_special(
         encode_with_special("a<s>b", {"<s>": 300}, [], encode) -> encode("a<s>b")
     """
     # BEGIN SOLUTION 1.10
+    # HINT: At each place of the text, ask whether an allowed token begins there. What if two of
+    #   them do? And what happens to the text that you have walked past?
+    # HINT: The plan: put the allowed tokens in order, the longest first. Walk along the text and
+    #   remember where the ordinary text began that you have not encoded yet. Where an allowed token
+    #   stands, encode what waits, add the token's id and step past it. At the end encode what still
+    #   waits.
+    # HINT: The shape: two indices, one for the place you look at, one for where the waiting text
+    #   begins. Right after a special token they are equal, and then nothing waits: `encode` must
+    #   not be called. Only `allowed` says what to search for; `special_tokens` only gives the id.
     longest_first = sorted(allowed, key=len, reverse=True)
     ids: list[int] = []
     start = i = 0  # ordinary text waits from `start` on

@@ -1,7 +1,7 @@
 """Exercises of chapter 02: attention.
 
 Write your answers in place of each `raise NotImplementedError`, save the file, and run
-`check("2.1")` in the chapter, or `pytest exercises --exercise 2.1` in a terminal.
+`%check 2.1` in the chapter, or `pytest exercises --exercise 2.1` in a terminal.
 
 The letters after an underscore name a tensor's dimensions: B batch, T query positions, S key
 positions, H heads, K features of a head, D features of a token, N tokens of all documents.
@@ -24,6 +24,12 @@ def softmax(scores_TS: Tensor) -> Tensor:
         softmax(tensor([[1000.0, 1000.0], [0.0, -inf]])) -> [[0.5, 0.5], [1.0, 0.0]]
     """
     # BEGIN SOLUTION 2.1
+    # HINT: Multiply the top and the bottom of a fraction by the same number: what changes? The
+    #   scores stand in exponents, so what does that allow you to do to all scores of a row? Which
+    #   choice leaves no exponent above 0?
+    # HINT: The plan: take the largest score of each row, subtract it from the whole row, raise e to
+    #   the result, divide by the row's sum. The largest and the sum must keep their dimension, so
+    #   that they line up with the rows. Make new tensors; do not change the one you were given.
     shifted_TS = scores_TS - scores_TS.max(dim=-1, keepdim=True).values
     powers_TS = shifted_TS.exp()
     return powers_TS / powers_TS.sum(dim=-1, keepdim=True)
@@ -39,6 +45,11 @@ def attention_scores(q_TK: Tensor, k_SK: Tensor) -> Tensor:
         attention_scores(tensor([[1.0, 1.0, 1.0, 1.0]]), tensor([[3.0, 1.0, 0.0, 0.0]])) -> [[2.0]]
     """
     # BEGIN SOLUTION 2.2
+    # HINT: Every score is the dot product of a row of q with a row of k. Which single product gives
+    #   all of them, and which of the two has to be turned on its side for it?
+    # HINT: The plan: (T, K) times (K, S) gives (T, S). Then divide by the square root of K. K is a
+    #   number of features, so read it from the dimension that q and k share, not from the number of
+    #   tokens.
     return q_TK @ k_SK.T / q_TK.shape[-1] ** 0.5
     # END SOLUTION
 
@@ -52,6 +63,11 @@ def hide_future(scores_TT: Tensor) -> Tensor:
         hide_future(tensor([[1.0, 2.0], [3.0, 4.0]])) -> [[1.0, -inf], [3.0, 4.0]]
     """
     # BEGIN SOLUTION 2.3
+    # HINT: Row 0 may look at column 0 only, row 1 at columns 0 and 1. Where do the hidden entries
+    #   lie: above the diagonal, on it, or below? Look up what `diagonal` does in `torch.triu`.
+    # HINT: The plan: make a boolean matrix which is True strictly above the diagonal, since a token
+    #   sees itself. Then ask for a copy of the scores with -inf where it is True. Methods whose
+    #   name ends in an underscore change the tensor itself; you want the other one.
     length = scores_TT.shape[0]
     future_TT = torch.ones(length, length, dtype=torch.bool).triu(diagonal=1)
     return scores_TT.masked_fill(future_TT, float("-inf"))
@@ -77,6 +93,12 @@ def causal_attention(q_TK: Tensor, k_TK: Tensor, v_TK: Tensor) -> Tensor:
     q, k and v have shape (T, K), and so has the result.
     """
     # BEGIN SOLUTION 2.4
+    # HINT: Read `broken_attention` with T = 5 and K = 2 in mind. At each line ask which dimension
+    #   is meant, and what each row of the weights sums to at the end.
+    # HINT: The plan, one question a line. The scale: is it the number of tokens or of features? The
+    #   softmax: over which dimension do the keys of one query lie? The mask: what does zeroing a
+    #   weight after the softmax do to the sum of its row? The function of exercise 2.3 shows the
+    #   way.
     length, features = q_TK.shape
     scores_TT = q_TK @ k_TK.T / features**0.5
     future_TT = torch.ones(length, length, dtype=torch.bool).triu(diagonal=1)
@@ -96,6 +118,12 @@ def multi_head_attention(q_BTD: Tensor, k_BTD: Tensor, v_BTD: Tensor, heads: int
     itself; it takes and returns the layout (B, H, T, K).
     """
     # BEGIN SOLUTION 2.5
+    # HINT: Head 0 must get features 0 to K - 1 of every token. Which operation cuts a dimension in
+    #   two and moves no number, and which one swaps two dimensions? In which order do you need
+    #   them?
+    # HINT: The plan: cut D into heads and features, (B, T, H, K). Swap tokens and heads, (B, H, T,
+    #   K). Attend. Swap back, and only then join heads and features again. After a swap the numbers
+    #   lie in another order in memory and `view` refuses; `reshape` copies them where it must.
     batch, length, width = q_BTD.shape
 
     def split(x_BTD: Tensor) -> Tensor:
@@ -122,6 +150,15 @@ def rotate(x_THK: Tensor, rotary_dim: int, theta: float = 10_000.0) -> Tensor:
         [1.0, 0.0, 5.0, 6.0] -> [cos(1), sin(1), 5.0, 6.0]
     """
     # BEGIN SOLUTION 2.6
+    # HINT: Take R = 4. Which feature goes with feature 0, and which with feature 1? How many
+    #   different angles does position t need? What happens at position 0?
+    # HINT: The plan: R / 2 frequencies, a power of theta each. The angle of every position and
+    #   frequency is their product: a table (T, R / 2), of which you need the cosines and the sines.
+    #   Cut the features into three parts, the first half of R, the second half and the rest. Turn
+    #   the two halves as the formula says, and put the three parts together in their old order.
+    # HINT: The shape: the tables are (T, R / 2) and the halves (T, H, R / 2), so the tables need a
+    #   dimension of size 1 in the middle; then every head turns alike. For the exponent, note that
+    #   2 i / R is i divided by half of R. First check: row 0 must come back unchanged.
     half = rotary_dim // 2
     frequency_R = theta ** (-torch.arange(half) / half)
     angle_TR = torch.arange(x_THK.shape[0])[:, None] * frequency_R
@@ -143,6 +180,12 @@ def cache_mask(queries: int, keys: int) -> Tensor:
         cache_mask(2, 4) -> [[True, True, True, False], [True, True, True, True]]
     """
     # BEGIN SOLUTION 2.7
+    # HINT: There are 2 queries and 4 keys, and the queries are the last tokens. At which position
+    #   among the keys does query 0 stand?
+    # HINT: The plan: work out the position of every query among the keys, and write the positions
+    #   as a column. Write the numbers of the keys as a row. A query may look at a key that is not
+    #   beyond its own position: one comparison of column and row fills the whole mask. With as many
+    #   queries as keys it must be the usual triangle.
     position_T1 = torch.arange(keys - queries, keys)[:, None]
     return torch.arange(keys) <= position_T1
     # END SOLUTION
@@ -159,6 +202,15 @@ def document_mask(cu_seqlens: Tensor) -> Tensor:
             [[True, False, False], [False, True, False], [False, True, True]]
     """
     # BEGIN SOLUTION 2.8
+    # HINT: Two things must be true of a query and a key before the one may look at the other. Which
+    #   two? Write each as an (N, N) matrix of its own.
+    # HINT: The plan: give every token the number of its document. Same document: compare these
+    #   numbers as a column with the same numbers as a row. Not the future: compare the positions in
+    #   the same way. A pair is allowed where both hold.
+    # HINT: The shape: for the borders 0, 1, 3 the numbers are 0, 1, 1. A token's number is how many
+    #   of the borders after the first it has reached, so it comes from one comparison and a sum, or
+    #   from `torch.bucketize`, or from repeating each number as often as its document is long. An
+    #   empty document then needs no rule of its own.
     position_N = torch.arange(int(cu_seqlens[-1]))
     document_N = torch.bucketize(position_N, cu_seqlens[1:].contiguous(), right=True)
     same_NN = document_N[:, None] == document_N
@@ -174,6 +226,15 @@ def leaks_future(attention: Callable[[Tensor, Tensor, Tensor], Tensor]) -> bool:
     query, key or value of a later position, and False for an honest causal attention.
     """
     # BEGIN SOLUTION 2.9
+    # HINT: The chapter told three masks apart without reading their code. What did it change, and
+    #   where did it look?
+    # HINT: The plan: attend once with random q, k and v. Then choose a position, replace everything
+    #   after it, in all three tensors, by other random numbers, and attend again. Up to and
+    #   including that position nothing may have moved. Do this for every position but the last.
+    # HINT: The shape: a loop over the positions with `return True` inside and `return False` after
+    #   it. Compare with a small tolerance, since sums in another order differ in the last digits.
+    #   Copy the tensors before you change them. One position is not enough: a mask can be right in
+    #   most rows and leak in one.
     generator = torch.Generator().manual_seed(0)
     before = torch.randn(3, 8, 4, generator=generator)
     honest_TK = attention(*before)

@@ -1,5 +1,7 @@
 """Options of the test run: GPT-2's vocabulary, and strictness about skips and numbers.
 
+At the end stands the table of the graders, graded, if `tests/exercises` were run.
+
 `--strict-run` is what continuous integration adds: a skip that `allowed_skips.txt` does not list
 fails the run, and so do fewer passed tests than `floor.txt` says. (pytest's own `--strict` is about
 its settings.)
@@ -12,7 +14,7 @@ import pytest
 
 HERE = Path(__file__).parent
 # Slow files start first, so that no worker is left with a long one at the end.
-FIRST = ("test_chapters.py", "test_pipeline.py")
+FIRST = ("test_chapters.py", "test_classroom.py", "test_pipeline.py", "test_grade.py")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,6 +33,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(GradersTable(), "graders-table")
     if config.getoption("--strict-run") and not hasattr(config, "workerinput"):
         config.pluginmanager.register(StrictRun(), "strict-run")
 
@@ -55,6 +59,29 @@ def read_floor(path: Path) -> int:
     """Return the number of tests that must pass at least."""
     lines = path.read_text(encoding="utf-8").splitlines()
     return int(next(line for line in lines if line.strip() and not line.startswith("#")))
+
+
+class GradersTable:
+    """Prints the table that a test of `tests/exercises` hands over as a property of its report.
+
+    With pytest-xdist reports come to the controlling process, their properties with them.
+    """
+
+    def __init__(self) -> None:
+        self.rows: list[list[str]] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call":
+            self.rows += dict(report.user_properties).get("graders", [])
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self.rows:
+            terminalreporter.section("the graders, graded")
+            terminalreporter.line("exercise  stub fails  solution passes  wrong answers caught")
+            for number, *words in self.rows:
+                columns = zip(words, (10, 15, 20), strict=True)
+                line = "  ".join(f"{word:<{width}}" for word, width in columns)
+                terminalreporter.line(f"{number:<8}  {line}".rstrip())
 
 
 class StrictRun:

@@ -45,7 +45,7 @@ CLOCKS_AND_RANKS = {"time", "datetime", "torch.distributed"}
 
 
 def modules() -> list[Path]:
-    return sorted(LIBRARY.rglob("*.py"))
+    return sorted(p for p in LIBRARY.rglob("*.py") if not p.name.endswith(".new.py"))
 
 
 def imported(path: Path) -> set[str]:

@@ -29,6 +29,13 @@ def test_keeps_the_rules(path):
 
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=name)
+def test_begins_by_loading_the_courses_commands(path):
+    cells = nbformat.read(path, as_version=4).cells
+    first = next(cell for cell in cells if cell.cell_type == "code")
+    assert first.source == "%load_ext phi1_lib.course"
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=name)
 def test_executes_to_its_committed_outputs(path):
     changed = refresh(path, check=True)
     assert changed is None, f"run `make chapters FILES={path.relative_to(ROOT)}`: {changed}"

@@ -174,6 +174,23 @@ def chromium_row() -> Row:
     return Row("Chromium", "not found", "missing", meaning, remedy)
 
 
+def sandbox_row() -> Row:
+    """How strongly this system lets us confine a program."""
+    from phi1_lib.sandbox import ForkServer
+    from phi1_lib.sandbox.confine import STRONG
+    from phi1_lib.sandbox.run import RUNNER
+
+    try:
+        with ForkServer(RUNNER) as server:
+            level = server.level
+    except OSError as error:
+        level = f"none ({error})"
+    if level == STRONG:
+        return Row("sandbox", level, "ok")
+    meaning = "chapters 00 and 14, phi1 grade: programs are ended in time, but not confined"
+    return Row("sandbox", level, "missing", meaning, "use Linux 5.13 or newer, or WSL2")
+
+
 def disk_row(folder: Path = ROOT) -> Row:
     """Free space where the course lies."""
     free_gb = shutil.disk_usage(folder).free / 1e9
@@ -219,6 +236,7 @@ def report() -> list[Row]:
         flash_attention_row(),
         package_row("deepspeed", "chapter 14: several ranks, ZeRO"),
         package_row("triton", "no chapter yet: GPU kernels"),
+        sandbox_row(),
         chromium_row(),
         disk_row(),
         network_row(),
@@ -235,9 +253,8 @@ def render(rows: list[Row]) -> None:
     table = Table(title="This machine", title_justify="left")
     for column in ("what", "value", "status"):
         table.add_column(column, overflow="fold")
-    colours = {"ok": "green", "missing": "yellow", "never run": "yellow"}
-    for row in rows:
-        table.add_row(row.what, row.value, f"[{colours[row.status]}]{row.status}[/]")
+    for row in rows:  # no colours: they are faint on one of a terminal's and Lab's two themes
+        table.add_row(row.what, row.value, Text(row.status, "" if row.status == "ok" else "bold"))
     gaps = []
     for row in rows:
         if row.status != "ok":

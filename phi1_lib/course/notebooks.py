@@ -24,11 +24,11 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError
 from nbformat import NotebookNode
 from traitlets.config import Config
 
+from phi1_lib.course.saving import WIDGET_VIEW, drop_widgets
 from phi1_lib.course.stubs import write_stubs
 
 ROOT = Path(__file__).parents[2]
 CELL_TIMEOUT_S = 300
-WIDGET = "application/vnd.jupyter.widget-view+json"
 ADDRESS = re.compile(r"\b0x[0-9a-f]{6,16}\b")
 METADATA = {
     "kernelspec": {
@@ -42,6 +42,7 @@ METADATA = {
 KERNEL_ENVIRONMENT = {
     "COLUMNS": "100",
     "HF_HUB_OFFLINE": "1",
+    "JUPYTER_COLUMNS": "88",  # as `lab.py` sets it
     "NO_COLOR": "1",
     "OMP_NUM_THREADS": "1",
     "PYTHONHASHSEED": "0",
@@ -74,6 +75,7 @@ def kernel_environment(scratch: Path) -> dict[str, str]:
     environment["PYTHONPATH"] = os.pathsep.join(paths)
     environment["PATH"] = os.pathsep.join(programs)
     environment["IPYTHONDIR"] = str(scratch / "ipython")  # not a learner's own start-up files
+    environment["XDG_DATA_HOME"] = str(scratch / "data")  # not a learner's own progress
     return environment
 
 
@@ -113,8 +115,8 @@ def is_varying(cell: NotebookNode) -> bool:
 def normalise(notebook: NotebookNode) -> NotebookNode:
     """Remove in place what differs between runs or machines, and return the notebook.
 
-    Cell ids and execution counts are numbered, metadata is reduced to the tags, dead widgets and
-    addresses in memory go.
+    Cell ids and execution counts are numbered, metadata is reduced to the tags; addresses in
+    memory and widgets go, while the page that stands in the same output as a widget stays.
     """
     count = 0
     for index, cell in enumerate(notebook.cells):
@@ -126,15 +128,16 @@ def normalise(notebook: NotebookNode) -> NotebookNode:
         has_source = bool(cell.source.strip())
         count += has_source
         cell.execution_count = count if has_source else None
-        cell.outputs = [_normalise_output(output, cell) for output in _live(cell.outputs)]
+        drop_widgets(cell.outputs)
+        cell.outputs = [_normalise_output(output, cell) for output in _lasting(cell.outputs)]
     notebook.metadata = nbformat.from_dict(METADATA)
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     return notebook
 
 
-def _live(outputs: list[NotebookNode]) -> list[NotebookNode]:
-    """The outputs that a reader without a kernel can see: all but widgets."""
-    return [output for output in outputs if WIDGET not in output.get("data", {})]
+def _lasting(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """The outputs that a reader without a kernel can see: all but those that are only widgets."""
+    return [output for output in outputs if WIDGET_VIEW not in output.get("data", {})]
 
 
 def _normalise_output(output: NotebookNode, cell: NotebookNode) -> NotebookNode:

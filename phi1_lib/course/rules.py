@@ -17,6 +17,7 @@ CALL_OUTS = ("Predict", "Exercise", "At full scale", "The paper")
 MARKDOWN_IMAGE = re.compile(r"!\[(?P<alt>[^\]]*)\]\((?P<target>[^)\s]+)")
 MARKDOWN_LINK = re.compile(r"(?<!!)\[[^\]]+\]\((?P<target>[^)\s]+)\)")
 CALL_OUT = re.compile(r"(?:\A|\n\n|^)> \*\*(?P<name>[^*]+)\*\*", re.MULTILINE)
+DRAWN = re.compile(r"<(img|svg|div title=)")  # the last is a strip of tokens
 FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 
 
@@ -61,13 +62,17 @@ def images(notebook: NotebookNode) -> list[tuple[int, str, str]]:
 
 
 def figures(notebook: NotebookNode) -> int:
-    """Count the code cells whose output is a picture or drawn HTML."""
-    rich = ("text/html", "image/")
+    """Count the code cells whose output is a picture or a strip of tokens; tables do not count."""
     return sum(
-        any(mime.startswith(rich) for output in cell.outputs for mime in output.get("data", {}))
+        any(_is_drawn(output.get("data", {})) for output in cell.outputs)
         for cell in notebook.cells
         if cell.cell_type == "code"
     )
+
+
+def _is_drawn(data: dict[str, str]) -> bool:
+    page = data.get("text/html", "")
+    return any(mime.startswith("image/") for mime in data) or bool(DRAWN.search(page))
 
 
 def word_count(notebook: NotebookNode) -> int:

@@ -6,8 +6,10 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from phi1_lib.course import saving
 from phi1_lib.course.notebooks import (
     course_copy,
+    execute,
     first_difference,
     keep_varying,
     main,
@@ -68,6 +70,26 @@ def test_executing_twice_leaves_no_difference(course):
     assert notebook.cells[4].outputs == []  # a widget is dead without its kernel
     assert [cell.get("execution_count") for cell in notebook.cells] == [None, 1, 2, 3, 4, 5]
     assert set(notebook.metadata) == {"kernelspec", "language_info"}
+
+
+def test_the_page_of_a_widget_stays_and_its_view_goes():
+    view = {"model_id": "0123", "version_major": 2, "version_minor": 0}
+    both = {"text/html": "<b>page</b>", "text/plain": "page", saving.WIDGET_VIEW: view}
+    only = {"text/plain": "IntSlider(value=0)", saving.WIDGET_VIEW: view}
+    outputs = [nbformat.v4.new_output("display_data", data=dict(data)) for data in (both, only)]
+    (cell,) = notebook(*outputs).cells
+    assert [output.data for output in cell.outputs] == [
+        {"text/html": "<b>page</b>", "text/plain": "page"}
+    ]
+
+
+def test_a_chapter_reads_no_learners_progress(course):
+    names = ("XDG_DATA_HOME", "IPYTHONDIR")
+    path = write(course, code(f"import os\nprint(*[os.environ[name] for name in {names}])"))
+    output = execute(path, root=course).cells[0].outputs[0].text
+    for folder in output.split():
+        assert not Path(folder).is_relative_to(Path.home())
+        assert not Path(folder).exists(), "it went with the copy of the course"
 
 
 def test_check_names_the_first_cell_that_differs_and_writes_nothing(course, capsys, monkeypatch):

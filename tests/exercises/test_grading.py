@@ -66,7 +66,7 @@ def pytest_exercises(folder: Path, *arguments: str) -> subprocess.CompletedProce
         cwd=folder,
         capture_output=True,
         text=True,
-        env=dict(os.environ, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1", PYTHONPATH=str(folder)),
+        env=dict(os.environ, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1", PYTHONPATH=str(ROOT)),
     )
 
 
