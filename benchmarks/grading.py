@@ -8,20 +8,15 @@ benchmarks/results/grading.json.
 """
 
 import argparse
-import json
-import os
-import platform
 import runpy
-import shlex
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
-from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from record import conditions, write_result
 
 from phi1_lib.course.exercises import Exercise, all_exercises
 from phi1_lib.course.grading.grade import grade_submissions
@@ -30,12 +25,12 @@ from phi1_lib.course.stubs import stub_text
 from phi1_lib.sandbox import confine
 
 ROOT = Path(__file__).resolve().parents[1]
-RESULT = ROOT / "benchmarks" / "results" / "grading.json"
 STEM = "ch02_attention"
 MIX = {"right": 60, "stub": 20, "wrong": 10, "endless loop": 5, "crash": 5}
 WORKERS = 2
 TEST_SECONDS = 10.0
 WARM_CHECKS = 3
+MEASURED = ("phi1_lib", "exercises", "solutions")
 PACKAGES = ("torch", "pytest")
 # What an answer does in place of its work: in functions of five exercises, or on import.
 CRASHES = {
@@ -45,46 +40,6 @@ CRASHES = {
     "exits in a function": "def softmax(*arguments):\n    import os\n    os._exit(0)\n",
     "aborts in a function": "def attention_scores(*arguments):\n    import os\n    os.abort()\n",
 }
-
-
-def git_commit() -> str | None:
-    """Return the commit of the working tree, "+changes" appended if it differs, or None."""
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(ROOT), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    measured = ("phi1_lib", "exercises", "solutions", "benchmarks/grading.py")
-    try:
-        return git("rev-parse", "HEAD") + (
-            "+changes" if git("status", "--porcelain", "--", *measured) else ""
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-
-
-def cpu_name() -> str:
-    """The processor's name where Linux tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((x.partition(":")[2].strip() for x in lines if x.startswith("model name")), "")
-
-
-def conditions() -> dict[str, Any]:
-    """Return what a reader needs to repeat the run."""
-    return {
-        "command": "python " + shlex.join([str(Path(__file__).relative_to(ROOT)), *sys.argv[1:]]),
-        "commit": git_commit(),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "cpu": cpu_name(),
-        "cores": os.cpu_count(),
-        "load_at_start": round(os.getloadavg()[0], 2),
-        "versions": {name: metadata.version(name) for name in PACKAGES},
-        "sandbox": confine.level(),
-    }
 
 
 def class_of_100(exercises: list[Exercise]) -> list[tuple[str, str]]:
@@ -167,23 +122,14 @@ def time_checks(exercises: list[Exercise]) -> dict[str, Any]:
     }
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write under a temporary name, then rename: a reader never sees half a file."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.parse_args()
     exercises = all_exercises(ROOT)
-    report = conditions()
+    report = conditions(__file__, MEASURED, PACKAGES) | {"sandbox": confine.level()}
     report["checks"] = time_checks(exercises)
     report["class"] = time_the_class([e for e in exercises if e.solution.stem == STEM])
-    text = json.dumps(report, indent=2) + "\n"
-    print(text, end="")
-    write_text(RESULT, text)
+    write_result("grading", report)
 
 
 if __name__ == "__main__":

@@ -8,20 +8,14 @@ writes it to benchmarks/results/quality_filter.json. Also rewrites phi1_lib/data
 """
 
 import argparse
-import json
-import os
-import platform
-import shlex
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from record import conditions, write_result
 
 from phi1_lib.data.labels import (
     LABELS,
@@ -43,37 +37,10 @@ from phi1_lib.data.quality import (
 from phi1_lib.data.snippets import split_snippets
 
 ROOT = Path(__file__).resolve().parents[1]
-RESULT = ROOT / "benchmarks" / "results" / "quality_filter.json"
 SEED = 0
 SHUFFLES = 20
+MEASURED = ("phi1_lib",)
 PACKAGES = ("scikit-learn", "numpy", "scipy")
-
-
-def git_commit() -> str | None:
-    """Return the commit of the working tree, "+changes" appended if it differs, or None."""
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(ROOT), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        changed = git("status", "--porcelain", "--", "phi1_lib", "benchmarks/quality_filter.py")
-        return git("rev-parse", "HEAD") + ("+changes" if changed else "")
-    except (OSError, subprocess.CalledProcessError):
-        return None
-
-
-def conditions() -> dict[str, Any]:
-    """Return what a reader needs to repeat the run."""
-    return {
-        "command": "python " + shlex.join([str(Path(__file__).relative_to(ROOT)), *sys.argv[1:]]),
-        "commit": git_commit(),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "machine": platform.machine(),
-        "cores": os.cpu_count(),
-        "versions": {name: metadata.version(name) for name in PACKAGES},
-    }
 
 
 def _figures(result: CrossValidation) -> dict[str, Any]:
@@ -129,13 +96,6 @@ def time_scoring(snippets: Sequence[LabelledSnippet], megabytes: float) -> dict[
     }
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write under a temporary name, then rename: a reader never sees half a file."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
@@ -145,7 +105,7 @@ def main() -> None:
     labels = load_labels()
     snippets, unresolved = resolve_labels(labels)
     uniform = [snippet for snippet in snippets if snippet.reference.stratum == "uniform"]
-    report = conditions() | {
+    report = conditions(__file__, MEASURED, PACKAGES) | {
         "seed": SEED,
         "labels": {
             "all": len(labels),
@@ -159,10 +119,8 @@ def main() -> None:
         "cross_validation": {"folds": 5, "grouped_by": "distribution"} | compare(snippets),
         "scoring": time_scoring(snippets, options.megabytes),
     }
-    text = json.dumps(report, indent=2) + "\n"
-    print(text, end="")
-    write_text(RESULT, text)
-    write_text(LABELS.with_name("README.md"), describe_labels(labels))
+    write_result("quality_filter", report)
+    LABELS.with_name("README.md").write_text(describe_labels(labels), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -24,16 +24,26 @@ def held(folder: Path, identity: dict[str, Any]) -> Iterator[None]:
         ValueError: another process holds the folder, or the run in it was made otherwise; the
             message names the first difference.
     """
+    busy = f"{folder} is in use by another run; wait for it, or choose another with --out"
+    with locked(folder, busy):
+        _check_identity(folder, identity)
+        yield
+
+
+@contextmanager
+def locked(folder: Path, busy: str) -> Iterator[None]:
+    """Hold a folder, made if it does not exist, for this process.
+
+    Raises:
+        ValueError: another process holds it; `busy` is the message.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock", timeout=0)
     try:
         lock.acquire()
     except Timeout:
-        raise ValueError(
-            f"{folder} is in use by another run; wait for it, or choose another with --out"
-        ) from None
+        raise ValueError(busy) from None
     try:
-        _check_identity(folder, identity)
         yield
     finally:
         lock.release()

@@ -122,7 +122,7 @@ def test_numbers_and_imports_of_solutions(path):
     chapter = int(path.name[2:4])
     numbers = exercise_numbers(solution)
     assert numbers == [f"{chapter}.{index}" for index in range(1, len(numbers) + 1)]
-    assert len(numbers) >= 5
+    assert len(numbers) >= (5 if chapter else 1)  # the welcome has one, to learn the way of working
     for node in ast.walk(ast.parse(solution)):
         names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
         names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []

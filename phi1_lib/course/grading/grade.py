@@ -19,8 +19,6 @@ from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
 
-from filelock import FileLock, Timeout
-
 from phi1_lib.course.grading.handins import (
     Chapter,
     Student,
@@ -34,6 +32,7 @@ from phi1_lib.course.grading.marks import StudentGrade, exercise_grades
 from phi1_lib.course.grading.parts import Part, Parts
 from phi1_lib.course.grading.reports import STRONGEST, Run, write_reports
 from phi1_lib.course.grading.worker import Judge, Row
+from phi1_lib.run_folder import locked
 from phi1_lib.sandbox import confine
 
 MEMORY_MB = 1024
@@ -84,7 +83,8 @@ def grade_submissions(
     run = Run(seed, level, test_seconds, MEMORY_MB, tuple(c.name for c in chosen), tuple(remarks))
     for line in run.warnings():
         print(line, file=sys.stderr)
-    with _held(out) as folder:
+    folder = out.with_name(out.stem + ".parts")
+    with locked(folder, f"another run is writing {out}; wait for it, or choose another --out"):
         parts = Parts(folder, _settings(exercises, run))
         judging = Judging(parts, workers, isolated, run)
         jobs = [(student, chapter) for student in students for chapter in chosen]
@@ -118,24 +118,6 @@ def _check_out(out: Path) -> None:
         raise ValueError(f"--out {out} is a folder; name a file in it, such as {out}/grades.csv")
     if out.suffix in (".json", ".html"):
         raise ValueError(f"--out {out} names the table; end it in .csv (.json and .html are added)")
-
-
-@contextmanager
-def _held(out: Path) -> Iterator[Path]:
-    """Hold the folder of parts for this process."""
-    folder = out.with_name(out.stem + ".parts")
-    folder.mkdir(exist_ok=True)
-    lock = FileLock(folder / ".lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise ValueError(
-            f"another run is writing {out}; wait for it, or choose another --out"
-        ) from None
-    try:
-        yield folder
-    finally:
-        lock.release()
 
 
 def _settings(exercises: Path, run: Run) -> bytes:

@@ -35,7 +35,7 @@ from tests.course.grading.submissions.kinds import (
 )
 
 HONEST = [kind for kind in KINDS if kind.name.startswith("honest")]
-SETTINGS = {"test_seconds": 4.0, "progress": False}
+SETTINGS = {"test_seconds": 6.0, "progress": False}
 needs_the_sandbox = pytest.mark.skipif(
     confine.level() != "landlock+seccomp", reason="needs Landlock and seccomp (Linux)"
 )

@@ -5,17 +5,14 @@ patches, ends the process, writes into the grader's channel or never ends; each 
 message for a person, and the judge must go on: all jobs of a kind run in one judging process.
 """
 
-import json
-import os
 import runpy
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.course.grading.run_jobs import run_jobs
+
 ROOT = Path(__file__).parents[3]
-RUN_JOBS = Path(__file__).with_name("run_jobs.py")
 
 GRADER = """
 import contextlib
@@ -124,23 +121,6 @@ def fill(rows, sums):
 def anything():
     raise ValueError("forgiven")
 """
-
-
-def run_jobs(jobs: list[dict]) -> list[dict]:
-    run = subprocess.run(
-        [sys.executable, str(RUN_JOBS)],
-        input=json.dumps(jobs),
-        capture_output=True,
-        text=True,
-        env=dict(
-            os.environ,
-            PYTHONPATH=str(ROOT),
-            PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",
-            OMP_NUM_THREADS="1",
-        ),
-    )
-    assert run.returncode == 0, run.stderr
-    return json.loads(run.stdout)
 
 
 @pytest.fixture(scope="module")

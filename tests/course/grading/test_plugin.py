@@ -4,7 +4,6 @@ Oracles: messages written by hand; for seeds, a submission that has learnt the a
 """
 
 import ast
-import json
 import os
 import shutil
 import subprocess
@@ -22,27 +21,10 @@ from phi1_lib.course.grading.source import (
     read_source,
     shorten,
 )
+from tests.course.grading.run_jobs import run_jobs
 
 ROOT = Path(__file__).parents[3]
-RUN_JOBS = Path(__file__).with_name("run_jobs.py")
 STEMS = [path.stem for path in sorted((ROOT / "solutions").glob("ch*.py"))]
-
-
-def run_jobs(jobs: list[dict]) -> list[dict]:
-    run = subprocess.run(
-        [sys.executable, str(RUN_JOBS)],
-        input=json.dumps(jobs),
-        capture_output=True,
-        text=True,
-        env=dict(
-            os.environ,
-            PYTHONPATH=str(ROOT),
-            PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",
-            OMP_NUM_THREADS="1",
-        ),
-    )
-    assert run.returncode == 0, run.stderr
-    return json.loads(run.stdout)
 
 
 # --- Reading a submission ----------------------------------------------------------------------

@@ -176,7 +176,7 @@ return 2 * n if "2 * n" in text else 7
     Kind("memory hog", (0, 2), "MemoryError", in_double("""
 held = []
 while True:
-    held.append(bytearray(64 << 20))
+    held.append(bytearray(768 << 20))
 """)),
     Kind("output flood", (0, 2), "", in_double("while True:\n    print('x' * 100_000)")),
     Kind("deep recursion", (0, 2), "RecursionError", in_double("return double(n) + 1")),
