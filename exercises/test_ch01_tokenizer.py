@@ -80,7 +80,17 @@ def check_length(submission, text: str) -> None:
 
 
 @pytest.mark.exercise("1.1")
-@pytest.mark.parametrize("text", ["née", "größer ≥ 3 €", "名前", "🙂 ok", "\U0001f600" * 3])
+@pytest.mark.parametrize(
+    "text",
+    ["née", "größer ≥ 3 €", "名前", "🙂 ok", "\U0001f600" * 3],
+    ids=[
+        "an accent",
+        "two and three bytes",
+        "three bytes",
+        "four bytes",
+        "four bytes, three times",
+    ],
+)
 def test_other_characters_take_two_to_four(submission, text):
     check_length(submission, text)
 
@@ -94,7 +104,7 @@ def test_drawn_texts(submission, draw):
 
 
 @pytest.mark.exercise("1.1")
-@pytest.mark.parametrize("border", [0x80, 0x800, 0x10000])
+@pytest.mark.parametrize("border", [0x80, 0x800, 0x10000], ids="U+{:04X}".format)
 def test_the_borders(submission, border):
     for code in (border - 1, border):
         right = len(chr(code).encode())
@@ -196,7 +206,7 @@ def test_the_highest_count_wins(submission):
 
 
 @pytest.mark.exercise("1.3")
-@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize("backwards", [False, True], ids=["one order", "the other order"])
 def test_ties(submission, backwards):
     counts = {(6, 1): 9, (5, 2): 9, (3, 9): 9, (3, 8): 9, (4, 0): 9, (1, 1): 4}
     given = dict(reversed(counts.items())) if backwards else counts
@@ -247,6 +257,7 @@ def test_drawn_counts(submission, draw):
         ([1], [1]),
         ([], []),
     ],
+    ids=["twice", "reversed pairs", "one id", "nothing"],
 )
 def test_every_occurrence_is_replaced(submission, ids, right):
     expect(
@@ -264,7 +275,11 @@ def test_every_occurrence_is_replaced(submission, ids, right):
 
 
 @pytest.mark.exercise("1.4")
-@pytest.mark.parametrize(("length", "right"), [(2, [9]), (3, [9, 7]), (5, [9, 9, 7])])
+@pytest.mark.parametrize(
+    ("length", "right"),
+    [(2, [9]), (3, [9, 7]), (5, [9, 9, 7])],
+    ids=["two alike", "three alike", "five alike"],
+)
 def test_occurrences_do_not_overlap(submission, length, right):
     expect(
         submission.merge_pair([7] * length, (7, 7), 9),
@@ -369,7 +384,7 @@ def check_merges(submission, texts: list[str], vocab_size: int) -> None:
 
 
 @pytest.mark.exercise("1.5", points=3, minutes=25, difficulty=3, section="Where merges must not go")
-@pytest.mark.parametrize("vocab_size", [256, 257, 262, 268])
+@pytest.mark.parametrize("vocab_size", [256, 257, 262, 268], ids="vocabulary of {}".format)
 def test_merges_in_order(submission, vocab_size):
     check_merges(submission, WORDS, vocab_size)
 
@@ -557,7 +572,7 @@ def test_bytes_that_are_no_text(submission):
 
 
 @pytest.mark.exercise("1.7")
-@pytest.mark.parametrize("wrong", [6, -1])
+@pytest.mark.parametrize("wrong", [6, -1], ids="id {}".format)
 def test_ids_that_do_not_exist(submission, wrong):
     try:
         found = submission.decode([0, wrong], list(TOKENS))
@@ -627,6 +642,7 @@ def test_indentation_is_a_part(submission):
         (33, [" " * 31, "  ", "x"]),
         (64, [" " * 31, " " * 31, "  ", "x"]),
     ],
+    ids=["31 spaces", "32 spaces", "33 spaces", "64 spaces"],
 )
 def test_long_runs(submission, count, right):
     half = count // 2
@@ -657,6 +673,7 @@ def test_long_runs(submission, count, right):
         ("a  ", ["a", "  "]),
         ("\t\t  \n", ["\t\t", "  ", "\n"]),
     ],
+    ids=["no text", "one space", "only spaces", "at the end", "tabs and a newline"],
 )
 def test_edges(submission, text, right):
     expect(
@@ -716,6 +733,7 @@ def by_words(text: str) -> list[int]:
 @pytest.mark.parametrize(
     ("prompt", "completion", "right"),
     [("a ", "b", 1), ("a b", " c", 2), ("a b", "c", 1), ("", "a", 0), ("a b c ", "d", 3)],
+    ids=["a space at the end", "all survive", "a word grows", "no prompt", "a longer prompt"],
 )
 def test_counts_from_the_front(submission, prompt, completion, right):
     alone, together = by_words(prompt), by_words(prompt + completion)
@@ -829,7 +847,9 @@ def test_others_are_ordinary_text(submission):
 
 
 @pytest.mark.exercise("1.10")
-@pytest.mark.parametrize("allowed", [["<s>", "<s>>"], ["<s>>", "<s>"]])
+@pytest.mark.parametrize(
+    "allowed", [["<s>", "<s>>"], ["<s>>", "<s>"]], ids=["shorter first", "longer first"]
+)
 def test_the_longer_token_wins(submission, allowed):
     expect(
         submission.encode_with_special("<s>>", dict(SPECIAL), list(allowed), by_bytes),

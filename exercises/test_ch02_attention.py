@@ -485,7 +485,9 @@ def check_cache_mask(submission, queries: int, keys: int) -> None:
 
 
 @pytest.mark.exercise("2.7", points=2, minutes=10, difficulty=2, section="Two more masks")
-@pytest.mark.parametrize(("queries", "keys"), [(3, 7), (1, 5), (4, 4)])
+@pytest.mark.parametrize(
+    ("queries", "keys"), [(3, 7), (1, 5), (4, 4)], ids=["3 of 7", "1 of 5", "4 of 4"]
+)
 def test_the_last_query_sees_every_key(submission, queries, keys):
     check_cache_mask(submission, queries, keys)
 
@@ -540,7 +542,9 @@ def check_document_mask(submission, lengths: list[int]) -> None:
 
 
 @pytest.mark.exercise("2.8", points=3, minutes=15, difficulty=3, section="Two more masks")
-@pytest.mark.parametrize("lengths", [[2, 1, 4], [3], [1, 1, 1]], ids=str)
+@pytest.mark.parametrize(
+    "lengths", [[2, 1, 4], [3], [1, 1, 1]], ids=["three lengths", "one document", "one token each"]
+)
 def test_no_token_sees_another_document(submission, lengths):
     check_document_mask(submission, lengths)
 

@@ -48,13 +48,12 @@ def rows_of(reporter) -> list[dict]:
         for report in reporter.stats.get(status, []):
             properties = dict(getattr(report, "user_properties", []))
             if "exercise" in properties:
-                name = report.nodeid.partition("::")[2].removeprefix("test_")
                 rows.append(
                     {
                         "order": properties["order"],
                         "exercise": properties["exercise"],
                         "points": properties["points"],
-                        "test": name.replace("_", " "),
+                        "test": title(report.nodeid.partition("::")[2]),
                         "status": "failed" if status == "error" else status,
                         "message": "" if status == "passed" else getattr(report, "message", ""),
                         "seconds": round(report.duration, 3),
@@ -62,6 +61,13 @@ def rows_of(reporter) -> list[dict]:
                     }
                 )
     return sorted(rows, key=lambda row: row["order"])
+
+
+def title(test: str) -> str:
+    """A test's name as words: `test_ties[one order]` is "ties: one order"."""
+    name, _, case = test.removeprefix("test_").partition("[")
+    words = name.replace("_", " ")
+    return f"{words}: {case.removesuffix(']')}" if case else words
 
 
 def _number(row: dict) -> tuple[int, ...]:
