@@ -188,6 +188,7 @@ def _grade_samples(path: Path) -> None:
         counts[outcome.task_id][1] += outcome.passed
     score = sum(pass_at_k(n, c, 1) for n, c in counts.values()) / len(counts)
     typer.echo(f"{len(problems)} of 164 problems, {len(outcomes)} samples: pass@1 = {score:.4f}")
+    typer.echo(f"The programs ran in the sandbox at level {outcomes[0].level}.")
 
 
 @app.command()
@@ -251,6 +252,9 @@ def print_results(rows: Sequence[dict[str, Any]]) -> None:
             cells.append(f"{100 * score['low']:.1f} to {100 * score['high']:.1f}")
         table.add_row(row["model"], *cells, str(row["humaneval"]["too_long"]))
     table.caption = "too long: HumanEval prompts that do not fit the context; they count as failed"
+    levels = {row[name].get("sandbox") for row in rows for name in ("exercises", "humaneval")}
+    for level in sorted(filter(None, levels)):
+        table.caption += f"; sandbox: {level}"
     Console().print(table)
 
 

