@@ -24,7 +24,7 @@ ifneq ($(shell cat .venv/made-in 2>/dev/null),$(CURDIR))
 ENVIRONMENT += moved
 endif
 
-.PHONY: help lab book test test-full test-gpu lint chapters stubs nano-artifacts clean moved
+.PHONY: help lab book bench test test-full test-gpu lint chapters stubs nano-artifacts clean moved
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
@@ -44,7 +44,7 @@ test-full: lint  ## also the nano chain (minutes more)
 test-gpu: .venv/dev.stamp  ## the tests that need a CUDA GPU
 	@$(VENV_PYTHON) -m pytest -m gpu $(VOCAB) $(ARGS)
 
-lint: .venv/dev.stamp  ## style
+lint: .venv/dev.stamp  ## check the style and the layout of the code
 	@$(VENV_PYTHON) -m ruff check --quiet .
 	@$(VENV_PYTHON) -m ruff format --check .
 
@@ -53,6 +53,10 @@ chapters: .venv/lab.stamp  ## execute the chapters and write their outputs
 
 stubs: .venv/lab.stamp  ## write exercises/ from solutions/ (never over answers)
 	@$(VENV_PYTHON) -m phi1_lib.course.stubs $(ARGS)
+
+bench: .venv/dev.stamp  ## the benchmarks, one after the other (minutes; on a quiet machine)
+	@for script in $(filter-out benchmarks/record.py,$(wildcard benchmarks/*.py)); do \
+		$(VENV_PYTHON) $$script >/dev/null && echo "$$script: see benchmarks/results" || exit 1; done
 
 nano-artifacts: .venv/lab.stamp  ## train nano again and replace the weights that ship
 	rm -rf runs/nano-artifacts

@@ -116,7 +116,7 @@ def main():
     cpu = options.torch == "cpu" or (options.torch == "auto" and not sees_gpu())
     if cpu and not fits and platform.system() == "Linux":
         install_cpu_torch(options.cpu_index)
-    print("Installing the pinned packages (about 2 GB on disk; minutes the first time)", flush=True)
+    print("Installing the pinned packages (2 to 3 GB on disk; minutes the first time)", flush=True)
     project = ".[%s]" % options.extras if options.extras else "."
     if pip("install", "-c", "constraints.txt", "-e", project) != 0:
         raise SystemExit("pip could not install the packages; its message stands above")

@@ -6,6 +6,7 @@ Every mistake a user can make ends in one line on standard error and exit code 2
 a run has, says how to go on, and exits with 130.
 """
 
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -271,7 +272,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"phi1: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     if code == INTERRUPTED:
-        again = "phi1 " + " ".join(a for a in arguments if a not in ("--again", "--no-resume"))
+        again = shlex.join(["phi1", *(a for a in arguments if a not in ("--again", "--no-resume"))])
         print(f"\nStopped; what was finished is kept. To go on: {again}", file=sys.stderr)
     return code
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from phi1_lib.course.exercises import Exercise, all_exercises, get_exercise
 from phi1_lib.course.grading.worker import Judge, Row
-from phi1_lib.course.html_table import LEFT, table
+from phi1_lib.course.html_table import LEFT, table, with_code
 from phi1_lib.course.solve import read_answers, shown_path
 from phi1_lib.course.source_text import Import, parse
 
@@ -84,41 +84,38 @@ def chosen_exercises(course: Path, number: str) -> list[Exercise]:
 def check(exercises: Sequence[Exercise], seconds: float = SECONDS) -> list[Checked]:
     """Grade the saved file of one exercise, or of all exercises of a chapter.
 
+    An answer that never ends, or ends Python, fails its own exercise only.
+
     Args:
         exercises: from `chosen_exercises`.
-        seconds: for the whole check.
+        seconds: for each of them.
 
     Raises:
         ValueError: the file is missing, does not parse, or imports what is not installed.
-        TimeoutError: the check took longer.
-        RuntimeError: the answers ended the process, or it could not be started.
+        RuntimeError: no process could be started.
     """
-    first = exercises[0]
-    text = read_answers(first)
-    name = shown_path(first.stub)
-    _check_imports(text, name)
-    only = first.number if len(exercises) == 1 else None
+    stub = exercises[0].stub
+    _check_imports(read_answers(exercises[0]), shown_path(stub))
+    return [Checked(exercise, _rows(exercise, seconds)) for exercise in exercises]
+
+
+def _rows(exercise: Exercise, seconds: float) -> tuple[Row, ...]:
+    """The outcome of each test; of the run as a whole where that did not come to its end."""
+    number = exercise.number
     try:
-        rows = warm_judge().grade(first.grader, first.stub.parent, only, timeout_s=seconds)
+        found = warm_judge().grade(exercise.grader, exercise.stub.parent, number, timeout_s=seconds)
     except TimeoutError:
-        what = f"exercise {only}" if only else f"chapter {first.chapter}"
-        advice = (
-            f"%check {only} --seconds {2 * seconds:g} waits longer."
-            if only
-            else f"Check one at a time to find out in which: %check {first.number}"
+        message = (
+            f"took longer than {seconds:g} s and was ended: does a loop never end? "
+            f"(%check {number} --seconds {2 * seconds:g} waits longer)"
         )
-        raise TimeoutError(
-            f"The check of {what} took longer than {seconds:g} s and was ended: does a loop never "
-            f"end? {advice}"
-        ) from None
     except OSError as error:
         raise RuntimeError(f"the process that checks could not be started: {error}") from None
-    checked = []
-    for exercise in exercises:
-        own = tuple(row for row in rows if row.exercise == exercise.number)
-        if own:
-            checked.append(Checked(exercise, own))
-    return checked
+    except RuntimeError as error:
+        message = str(error)
+    else:
+        return tuple(found)
+    return (Row(number, "the run as a whole", FAILED, message, exercise.points),)
 
 
 def _check_imports(text: str, name: str) -> None:
@@ -164,7 +161,7 @@ def as_html(checked: Sequence[Checked]) -> str:
             parts.append(
                 f'<td style="{LEFT}{bold}">{status}</td>'
                 f'<td style="{LEFT}">{html.escape(row.test)}</td>'
-                f'<td style="{LEFT};white-space:pre-wrap">{html.escape(message)}</td>'
+                f'<td style="{LEFT};white-space:pre-wrap">{with_code(message)}</td>'
             )
     return table(parts)
 

@@ -7,8 +7,9 @@ import typer
 
 classroom = typer.Typer()
 
+# Not "[default: ...]": in a help text brackets are markup, and what stands in them is not shown.
 Course = Annotated[
-    Path | None, typer.Option("--course", help="The course's folder. [default: this one]")
+    Path | None, typer.Option("--course", help="The course's folder (default: the one you are in).")
 ]
 
 
@@ -18,17 +19,22 @@ def grade(
         Path, typer.Argument(metavar="SUBMISSIONS", help="A folder with one folder a student.")
     ],
     out: Annotated[
-        Path, typer.Option("--out", help="Where to write; .json and .html are laid beside.")
+        Path, typer.Option("--out", help="The table; .json and .html are laid beside it.")
     ] = Path("grades.csv"),
     chapter: Annotated[
-        list[str] | None, typer.Option("--chapter", help="Grade this chapter only (repeatable).")
+        list[str] | None, typer.Option("--chapter", help="Only chapter 2, say (repeatable).")
     ] = None,
     seed: Annotated[int, typer.Option(help="Draws other hidden cases.")] = 0,
     workers: Annotated[int, typer.Option(help="Submissions graded at the same time.")] = 2,
     test_seconds: Annotated[float, typer.Option(help="How long one test may take.")] = 10.0,
     course: Course = None,
 ) -> None:
-    """Grade a folder of submissions by the course's tests, each in the sandbox."""
+    """Grade a folder of submissions by the course's tests, each in the sandbox.
+
+    A student's folder holds the chapters' files (ch02_attention.py, ...),
+    directly or in a folder exercises/. Run the same command again to go on
+    after a stop, or when files changed: only those are graded anew.
+    """
     from phi1_lib.course.exercises import find_course
     from phi1_lib.course.grading.grade import grade_submissions
 
@@ -59,7 +65,7 @@ def progress(course: Course = None) -> None:
 def update(
     source: Annotated[
         str | None,
-        typer.Option("--from", help="A folder or address. [default: where the clone came from]"),
+        typer.Option("--from", help="A folder or address (default: where the clone came from)."),
     ] = None,
     course: Course = None,
 ) -> None:
@@ -81,7 +87,10 @@ def reset(
     """Restore an exercise's stub, after setting your version aside."""
     from phi1_lib.course.exercises import find_course, get_exercise
     from phi1_lib.course.reset import reset_exercise
+    from phi1_lib.course.solve import shown_path
 
-    kept = reset_exercise(get_exercise(find_course(course), number), whole=whole)
+    exercise = get_exercise(find_course(course), number)
+    kept = reset_exercise(exercise, whole=whole)
+    what = f"Every exercise of {shown_path(exercise.stub)}" if whole else f"Exercise {number}"
     yours = f"; your version is kept in {kept}" if kept else ""
-    typer.echo(f"Exercise {number} is a stub again{yours}")
+    typer.echo(f"{what} is a stub {'again' if kept else 'now'}{yours}")

@@ -66,7 +66,10 @@ def find_course(start: Path | None = None) -> Path:
     for folder in (start, *start.parents):
         if (folder / "exercises" / "conftest.py").is_file():
             return folder
-    raise ValueError(f"there is no exercises folder in {start} or above it; open a chapter there")
+    raise ValueError(
+        f"there is no exercises folder in {start} or above it: go to the course's folder (a "
+        "command also takes --course FOLDER)"
+    )
 
 
 def all_exercises(course: Path) -> list[Exercise]:
@@ -90,7 +93,9 @@ def get_exercise(course: Path, number: str) -> Exercise:
         return found[number]
     if not found:
         raise ValueError(f"{course} has no solutions folder, so no exercises are known")
-    near = difflib.get_close_matches(number, found, n=3, cutoff=0.4) or list(found)[:3]
+    chapter = number.partition(".")[0]
+    same = [known for known in found if known.partition(".")[0] == chapter] or list(found)
+    near = difflib.get_close_matches(number, same, n=3, cutoff=0.4) or same[:3]
     raise ValueError(f"there is no exercise {number!r}; the nearest are {', '.join(near)}")
 
 

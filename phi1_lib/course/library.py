@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 Pair = tuple[int, int]
 
 
+class NoTwinError(ValueError):
+    """There is nothing to use: one line in a notebook, without a traceback."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [str(self)]
+
+
 def use(number: str, seconds: float = 30.0) -> Callable:
     """Return your function of an exercise if it passes its checks, else the library's.
 
@@ -27,13 +34,16 @@ def use(number: str, seconds: float = 30.0) -> Callable:
         seconds: for the check; a check that takes longer counts as not passed.
 
     Raises:
-        ValueError: there is no such exercise, or the library has no counterpart of it.
+        NoTwinError: there is no such exercise, or the library has no counterpart of it.
     """
     from phi1_lib.course.checks import check
 
-    exercise = get_exercise(find_course(), number)
+    try:
+        exercise = get_exercise(find_course(), number)
+    except ValueError as error:
+        raise NoTwinError(str(error)) from None
     if number not in TWINS:
-        raise ValueError(
+        raise NoTwinError(
             f"exercise {number} has no counterpart in the library, so there is nothing to take in "
             "place of an answer; call your own function"
         )

@@ -12,6 +12,7 @@ from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 
+from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
 from IPython.display import display
@@ -19,6 +20,7 @@ from IPython.display import display
 from phi1_lib.course import checks
 from phi1_lib.course import progress as record
 from phi1_lib.course.exercises import Exercise, answer, find_course, get_exercise, hints
+from phi1_lib.course.html_table import with_code
 from phi1_lib.course.solve import NotWritableError, read_answers, shown_path, solve, undo
 from phi1_lib.course.splice import (
     FIRST_LINE,
@@ -121,8 +123,8 @@ class CourseMagics(Magics):
             )
         return str(chapter)
 
-    def _check(self, exercises: list[Exercise], seconds: float, note: str = "") -> None:
-        """Check, show the table in place of "checking ...", and note what came out."""
+    def _check(self, exercises: list[Exercise], seconds: float, note: str = "") -> bool:
+        """Check, show the table in place of "checking ...", note what came out: is all solved?"""
         first = exercises[0]
         self.last_chapter = first.chapter
         what = f"exercise {first.number}" if len(exercises) == 1 else f"chapter {first.chapter}"
@@ -131,7 +133,7 @@ class CourseMagics(Magics):
             checked = checks.check(exercises, seconds)
         except USER_ERRORS as error:
             _replace(shown, Shown(note + str(error)))
-            return
+            return False
         except KeyboardInterrupt:
             _replace(shown, Shown(f"{note}The check of {what} was stopped."))
             raise StoppedError from None
@@ -140,6 +142,7 @@ class CourseMagics(Magics):
         for one in checked:
             if one.written:
                 self.progress_file.checked(one.exercise.number, one.solved)
+        return all(one.solved for one in checked)
 
     # ---- %%solve -----------------------------------------------------------------------------
 
@@ -166,7 +169,21 @@ class CourseMagics(Magics):
             except NotWritableError as error:  # the file as it is can still be checked
                 note = f"{error}\n"
             self._run(exercise, cell)
-            self._check([exercise], options.seconds, note)
+            solved = self._check([exercise], options.seconds, note)
+            if not solved and self.progress_file.entry(exercise.number).solved_on:
+                print(
+                    f"You have solved exercise {exercise.number} before. To take this answer back: "
+                    f"%solve --undo {exercise.number}"
+                )
+
+    @line_magic("%solve")  # what IPython takes `%%solve` for when it is not on the first line
+    @calm
+    def solve_too_late(self, line: str) -> None:
+        """Say where `%%solve` must stand."""
+        raise ValueError(
+            f"`%%solve {line}` must be the first line of its cell: move it up, and run again. "
+            "Nothing was checked"
+        )
 
     def _put(self, exercise: Exercise, cell: str) -> str:
         """Write the file; return what the learner should know, ended by a newline."""
@@ -223,8 +240,8 @@ class CourseMagics(Magics):
         more = {0: "That was the last hint.", 1: "1 hint remains."}.get(
             left, f"{left} hints remain."
         )
-        lines.append("These are all hints." if again else more)
-        page = "".join(f"<p>{_with_code(html.escape(text))}</p>" for text in lines)
+        lines.append("These are all the hints." if again else more)
+        page = "".join(f"<p>{with_code(text)}</p>" for text in lines)
         display(Shown("\n".join(lines), page))
 
     def _seen_hints(self, exercise: Exercise) -> int:
@@ -275,11 +292,15 @@ def _replace(shown, by: Shown) -> None:
 
 def _options(magic: Callable, line: str) -> Namespace:
     """The arguments of a magic; a comment after them, and quotes, are no part of them."""
-    options = parse_argstring(magic, line.partition("#")[0])
+    line = line.partition("#")[0].strip()
+    name = f"{'%%' if magic.__name__ == 'solve' else '%'}{magic.__name__}"
+    try:
+        options = parse_argstring(magic, line)
+    except UsageError as error:
+        if "required: number" in str(error):
+            raise ValueError(f"which exercise? Write its number: {name} 2.1") from None
+        raise ValueError(
+            f"{name} {line}: {error}. Write it like {name} 2.1; `%{magic.__name__}?` says the rest"
+        ) from None
     options.number = options.number.strip("\"'")
     return options
-
-
-def _with_code(text: str) -> str:
-    """Text between backticks as code."""
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", text)

@@ -34,9 +34,13 @@ h2 { margin: 2rem 0 .3rem; border-top: 1px solid #d0d7de; padding-top: 1rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; }
 th, td { border: 1px solid #d0d7de; padding: .3rem .5rem; text-align: left; vertical-align: top; }
-.class td, .class th { white-space: nowrap; overflow-wrap: normal; }
-.class th[scope=row] { white-space: normal; min-width: 8rem; }
-.tests td:nth-child(2) { min-width: 12rem; }
+.class { font-size: .85rem; }
+.class td, .class th { white-space: nowrap; overflow-wrap: normal; padding: .25rem .35rem; }
+.class th:first-child { white-space: normal; overflow-wrap: anywhere; width: 14rem;
+  min-width: 8rem; max-width: 14rem; position: sticky; left: 0; background: #fff; }
+.class small { white-space: normal; width: min-content; min-width: 3rem; }
+.tests td { min-width: 9rem; }
+.tests td:last-child { min-width: 22rem; }
 td small { display: block; }
 .solved { background: #e6f4ea; color: #0f5323; }
 .partly { background: #fff4d6; color: #6b4300; }
@@ -47,11 +51,17 @@ td small { display: block; }
 .message { white-space: pre-wrap; }
 @media (max-width: 40rem) {
   .tests thead { display: none; }
+  .class th:first-child { width: 8rem; max-width: 8rem; }
   .tests, .tests tbody, .tests tr, .tests td { display: block; border: 0; }
+  .tests td:last-child { min-width: 0; }
   .tests tr { border: 1px solid #d0d7de; margin: .5rem 0; }
 }
+@page { size: A4 landscape; margin: 1cm; }
 @media print {
-  body { font-size: 10pt; max-width: none; }
+  body { font-size: 10pt; max-width: none; padding: 0; }
+  .class { font-size: 6.5pt; }
+  .class td, .class th { white-space: normal; padding: .1rem .15rem; }
+  .class small { min-width: 0; }
   .scroll { overflow: visible; }
   section { break-inside: avoid-page; }
   td, th { print-color-adjust: exact; -webkit-print-color-adjust: exact; }

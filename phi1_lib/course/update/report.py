@@ -69,7 +69,8 @@ def report(update: Update) -> str:
     if update.untouched:
         lines += [
             "",
-            f"{_files(len(update.untouched))} of yours that it does not change: as before.",
+            f"{_files(len(update.untouched))} that you changed and the new edition does not: "
+            "unchanged.",
         ]
     if update.own_commits:
         lines.append("Your own commits stay; the newest commit merges the new edition into them.")
@@ -97,7 +98,8 @@ def _next_steps(update: Update) -> list[str]:
     steps = [f"make lab{why}"]
     if any(path.endswith(".ipynb") for path in update.changed):
         steps.append(
-            "A chapter open in JupyterLab: File, Reload Notebook from Disk; do not save it."
+            "A chapter open in JupyterLab: File, Reload Notebook from Disk; do not save it. "
+            "Then Kernel, Restart Kernel."
         )
     beside = [kept for kept in update.kept if kept.beside]
     code = next((kept for kept in beside if not kept.beside.endswith(".ipynb")), None)

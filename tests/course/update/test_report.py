@@ -44,12 +44,13 @@ def test_all_that_can_happen():
         "Replaced by the new edition; your version is kept in:",
         "  .kept/update-0123456789/chapters/01_tokenizer.ipynb",
         "",
-        "1 file of yours that it does not change: as before.",
+        "1 file that you changed and the new edition does not: unchanged.",
         "Your own commits stay; the newest commit merges the new edition into them.",
         "",
         "What to do next:",
         "  1. make lab (installs what the new edition needs: constraints.txt changed)",
-        "  2. A chapter open in JupyterLab: File, Reload Notebook from Disk; do not save it.",
+        "  2. A chapter open in JupyterLab: File, Reload Notebook from Disk; do not save it. "
+        "Then Kernel, Restart Kernel.",
         "  3. Compare yours with the new one: "
         "git diff --no-index 'exercises/ch02 b.py' 'exercises/ch02 b.new.py'",
         "  4. Chapters: open both in JupyterLab, and drag one tab beside the other.",
