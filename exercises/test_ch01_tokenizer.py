@@ -50,7 +50,12 @@ def draw(seed) -> Random:
 
 
 @pytest.mark.exercise(
-    "1.1", points=1, minutes=5, difficulty=1, section="Text is numbers already", forbids=("encode",)
+    "1.1",
+    points=1,
+    minutes=5,
+    difficulty=1,
+    section="Text is numbers already",
+    forbids=("encode", "bytes", "bytearray"),
 )
 def test_ascii_takes_one_byte_each(submission):
     expect(submission.utf8_length("def f(x):"), 9, [], "nine ASCII characters are nine bytes")

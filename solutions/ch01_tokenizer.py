@@ -15,7 +15,7 @@ Pair = tuple[int, int]
 def utf8_length(text: str) -> int:
     """Exercise 1.1: How many bytes?
 
-    Return how many bytes `text` has in UTF-8, without calling `encode`. A character takes
+    Return how many bytes `text` has in UTF-8, without `encode` and `bytes`. A character takes
 
         1 byte   below U+0080          2 bytes  from U+0080, below U+0800
         3 bytes  from U+0800, below U+10000    4 bytes  from U+10000

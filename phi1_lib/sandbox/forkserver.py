@@ -4,9 +4,9 @@ Started by `server.py` as a script, `python -I [-S] forkserver.py DESCRIPTOR`, w
 the caller's environment. The descriptor is a stream socket to the caller: frames of a length (4
 bytes) and JSON. First comes the setup; once warm the server answers {"level"} or {"error"}. Then:
 
-- {"start": {folder, memory_mb, cpu_seconds}} with descriptors: fork a child that gets them. The
-  last one is the child's status pipe, into which go the lines "ready PID" (or "error TEXT") and,
-  when the child has ended, "ended CODE".
+- {"start": {folder, memory_mb, cpu_seconds, writable}} with descriptors: fork a child that gets
+  them. The last one is the child's status pipe, into which go the lines "ready PID" (or "error
+  TEXT") and, when the child has ended, "ended CODE".
 - {"kill": PID}: end that child's process group.
 
 When the caller is gone, so are the server and its children.
@@ -160,9 +160,12 @@ class Server:
             os.environ.update(HOME=folder, TMPDIR=folder)
             memory = mapped_bytes() + (request["memory_mb"] << 20)
             self.confine.die_with_parent()
-            self.confine.set_limits(memory, request["cpu_seconds"])
+            writable = request["writable"]
+            largest = {} if writable else {"file_bytes": 0}
+            self.confine.set_limits(memory, request["cpu_seconds"], **largest)
             if self.level == self.confine.STRONG:
-                self.confine.lock_down(self.read, [folder], self.listed)
+                read = self.read if writable else [*self.read, folder]
+                self.confine.lock_down(read, [folder] if writable else [], self.listed)
         except BaseException as error:
             text = " ".join(f"{type(error).__name__}: {error}".split())
             os.write(pipe, f"error {text}\n".encode())

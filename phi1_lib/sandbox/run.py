@@ -4,18 +4,16 @@ import os
 import queue
 import secrets
 import selectors
-import shutil
 import signal
-import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from phi1_lib.sandbox.runner import EXIT_FAILED, EXIT_MEMORY, NONCE_BYTES
+from phi1_lib.sandbox.scratch import scratch_folder
 from phi1_lib.sandbox.server import ForkServer
 
 RUNNER = Path(__file__).with_name("runner.py")
@@ -212,18 +210,3 @@ class Run:
     def __exit__(self, *_) -> None:
         self.child.kill()
         self.close()
-
-
-@contextmanager
-def scratch_folder():
-    """A temporary folder, removed afterwards whatever was put into it."""
-    folder = tempfile.mkdtemp(prefix="phi1-sandbox-")
-    try:
-        yield Path(folder)
-    finally:
-        try:
-            shutil.rmtree(folder)
-        except (OSError, RecursionError):
-            # Folders without permissions, or nested too deep for rmtree.
-            subprocess.run(["chmod", "-R", "u+rwx", folder], check=False, capture_output=True)
-            subprocess.run(["rm", "-rf", folder], check=False, capture_output=True)

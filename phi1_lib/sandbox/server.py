@@ -115,7 +115,13 @@ class ForkServer:
             return self._level
 
     def start(
-        self, *, fds: Sequence[int], folder: Path, memory_mb: int, cpu_seconds: int
+        self,
+        *,
+        fds: Sequence[int],
+        folder: Path,
+        memory_mb: int,
+        cpu_seconds: int,
+        writable: bool = True,
     ) -> "Child":
         """Fork a confined child and return when it is about to call the entry.
 
@@ -125,6 +131,8 @@ class ForkServer:
             folder: the child's working folder, the only one it may write.
             memory_mb: address space in MiB, on top of what the server has mapped. Not on macOS.
             cpu_seconds: CPU time after which the kernel ends the child.
+            writable: whether it may write into its folder. False holds where there is Landlock;
+                elsewhere every file it writes stays empty.
 
         Raises:
             ValueError: too few or too many descriptors.
@@ -139,6 +147,7 @@ class ForkServer:
             "folder": str(Path(folder).resolve()),
             "memory_mb": memory_mb,
             "cpu_seconds": cpu_seconds,
+            "writable": writable,
         }
         with self.lock:
             if self.process.poll() is not None:  # a child of the weak level may have killed it

@@ -73,7 +73,7 @@ def pytest_exercises(folder: Path, *arguments: str) -> subprocess.CompletedProce
 def test_no_exercise_solved(course):
     run = pytest_exercises(course)
     assert run.returncode == 1
-    assert "0 solved, 0 failed, 2 not written yet; 0 of 3 points" in run.stdout
+    assert "0 solved, 0 partly, 0 failed, 2 not written yet; 0 of 3 points" in run.stdout
     assert "3 not written yet" in run.stdout.splitlines()[-1]
     assert "Traceback" not in run.stdout and "NotImplementedError" not in run.stdout
 
@@ -82,21 +82,21 @@ def test_some_exercises_solved(course):
     (course / "exercises" / "ch01_small.py").write_text(answered(e1_1=ANSWERS["1.1"]))
     run = pytest_exercises(course)
     assert run.returncode == 1
-    assert "1 solved, 0 failed, 1 not written yet; 1 of 3 points" in run.stdout
+    assert "1 solved, 0 partly, 0 failed, 1 not written yet; 1 of 3 points" in run.stdout
 
 
 def test_all_exercises_solved(course):
     run = pytest_exercises(course, "--submission", "answers")
     assert run.returncode == 0
-    assert "2 solved, 0 failed, 0 not written yet; 3 of 3 points" in run.stdout
+    assert "2 solved, 0 partly, 0 failed, 0 not written yet; 3 of 3 points" in run.stdout
 
 
-def test_a_half_right_answer_earns_nothing(course):
+def test_a_half_right_answer_earns_its_share(course):
     (course / "exercises" / "ch01_small.py").write_text(answered(e1_1="return n + 2"))
     run = pytest_exercises(course)
     assert run.returncode == 1
     assert "double(0) is 0" in run.stdout
-    assert "0 solved, 1 failed, 1 not written yet; 0 of 3 points" in run.stdout
+    assert "0 solved, 1 partly, 0 failed, 1 not written yet; 0.5 of 3 points" in run.stdout
 
 
 def test_grading_reads_the_learners_file(course):
@@ -147,7 +147,7 @@ def test_one_missing_file_of_several_is_an_error_of_its_tests(course):
 
 def test_one_exercise_alone(course):
     run = pytest_exercises(course, "--submission", "answers", "--exercise", "1.2")
-    assert run.returncode == 0 and "1 solved, 0 failed, 0 not written yet" in run.stdout
+    assert run.returncode == 0 and "1 solved, 0 partly, 0 failed, 0 not written yet" in run.stdout
     assert pytest_exercises(course, "--exercise", "9.9").returncode == 4
 
 

@@ -30,7 +30,7 @@ class Desk:
         self.folder.mkdir()
         self.server = ForkServer(entry, **options)
 
-    def start(self, extra=(), memory_mb=256):
+    def start(self, extra=(), memory_mb=256, **more):
         self.ours, theirs = os.pipe()
         null = os.open(os.devnull, os.O_RDWR)
         try:
@@ -39,13 +39,14 @@ class Desk:
                 folder=self.folder,
                 memory_mb=memory_mb,
                 cpu_seconds=20,
+                **more,
             )
         finally:
             os.close(theirs)
             os.close(null)
 
-    def run(self, extra=(), memory_mb=256) -> tuple[int, str]:
-        with self.start(extra, memory_mb) as child:
+    def run(self, extra=(), memory_mb=256, **more) -> tuple[int, str]:
+        with self.start(extra, memory_mb, **more) as child:
             code = child.wait(30.0)
         with open(self.ours, encoding="utf-8") as file:
             return code, file.read()
@@ -214,6 +215,28 @@ print(os.urandom(1) != b"", open(os.devnull, "w").write("gone"))
     desk = desk(body, read=[tmp_path / "named"], site_packages=True)
     assert desk.run() == (0, "True\n13\n13\nTrue 4\n")
     assert (desk.folder / "made").read_text() == "text"
+
+
+WRITES = """
+from pathlib import Path
+for action in (lambda: Path("file").write_text("text"), lambda: os.mkdir("folder")):
+    try:
+        action()
+        print("done", end=" ")
+    except OSError as error:
+        print(type(error).__name__, end=" ")
+print(os.listdir())
+"""
+
+
+@LEVELS
+def test_a_folder_that_may_not_be_written(desk, weakest):
+    desk = desk(WRITES, weakest=weakest)
+    strongest = desk.server.level == confine.STRONG
+    right = "PermissionError PermissionError []" if strongest else "OSError done"
+    code, text = desk.run(writable=False)
+    assert code == 0 and text.startswith(right), text
+    assert not any(path.stat().st_size for path in desk.folder.glob("file"))
 
 
 def test_faults_of_the_setup_are_told(desk, tmp_path):

@@ -76,7 +76,7 @@ def grade_submissions(
         raise ValueError(f"workers={workers!r}: must be at least 1")
     if not test_seconds > 0:
         raise ValueError(f"test_seconds={test_seconds!r}: must be above 0")
-    _check_out(out)
+    _check_out(out, submissions)
     students, remarks = find_students(submissions)
     chosen = choose_chapters(find_chapters(exercises), chapters, students)
     level = sandbox_level(isolated)
@@ -111,9 +111,12 @@ def _with_level_seen(run: Run, grades: Sequence[StudentGrade]) -> Run:
     return run
 
 
-def _check_out(out: Path) -> None:
+def _check_out(out: Path, submissions: Path) -> None:
     if not out.parent.is_dir():
         raise ValueError(f"--out {out}: there is no folder {out.parent}; make it first")
+    if out.parent.resolve().is_relative_to(submissions.resolve()):
+        # The folder of kept results would be one that a student can hand in.
+        raise ValueError(f"--out {out} is inside {submissions}; write beside it, not into it")
     if out.is_dir():
         raise ValueError(f"--out {out} is a folder; name a file in it, such as {out}/grades.csv")
     if out.suffix in (".json", ".html"):

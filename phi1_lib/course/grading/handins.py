@@ -6,13 +6,14 @@ or a package beside it never comes near the tests.
 
 import os
 import stat
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from phi1_lib.course.exercises import grader_marks
 
-MAX_BYTES = 1 << 20  # the largest file of the course's own has 20 kB
+MAX_BYTES = 1 << 18  # the largest file of the course's own has 20 kB
 NAMED = 3  # how many files a message names
 
 
@@ -75,20 +76,34 @@ def find_students(submissions: Path) -> tuple[list[Student], list[str]]:
 
 
 def _alike(names: list[str]) -> list[str]:
-    """A remark on names that some systems would not tell apart."""
+    """A remark on names that some systems, or a reader of the table, would not tell apart."""
     folded: dict[str, list[str]] = {}
     for name in names:
-        folded.setdefault(name.casefold(), []).append(name)
+        folded.setdefault(_plain(name), []).append(name)
     return [
-        f"{', '.join(same)}: differ in upper and lower case only; graded as {len(same)} students"
+        f"{', '.join(same)}: {_difference(same)}; graded as {len(same)} students"
         for same in folded.values()
         if len(same) > 1
     ]
 
 
+def _plain(name: str) -> str:
+    """The name without case, blanks at its ends, and ways to write the same letters."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold()).strip()
+
+
+def _difference(names: list[str]) -> str:
+    if len({name.casefold() for name in names}) == 1:
+        return "differ in upper and lower case only"
+    return "look the same (the JSON has their exact letters)"
+
+
 def has_file(student: Student, name: str) -> bool:
-    """Whether the student's folder has something of that name."""
-    return any(os.path.lexists(place / name) for place in _places(student))
+    """Whether the student's folder has something of that name, as far as it can be read."""
+    try:
+        return any(os.path.lexists(place / name) for place in _places(student))
+    except OSError:
+        return False
 
 
 def read_answers(student: Student, name: str) -> bytes:
@@ -166,5 +181,5 @@ def _read_plain_file(path: Path, mode: int) -> bytes:
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
         data = file.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
-        raise ValueError(f"{path.name}: larger than {MAX_BYTES >> 20} MiB, refused")
+        raise ValueError(f"{path.name}: larger than {MAX_BYTES >> 10} KiB, refused")
     return data

@@ -27,6 +27,8 @@ import pytest
 
 FILE_BYTES = 64 << 20  # what a learner's code may write into one file, its output included
 GRACE_S = 10  # after the time limit: by then the owner should have ended this process
+OWN_BYTES = 1 << 30  # of memory, for the graders of isolated submissions, besides torch
+RESERVE_S = 30  # of a job's time, not for the tests of an isolated submission
 # They write into the course, or collect garbage, which is slow once torch is loaded.
 PLUGINS_OFF = ("cacheprovider", "faulthandler", "threadexception", "unraisableexception")
 # How the lines begin with which pytest says why it stopped, the most telling first.
@@ -40,12 +42,14 @@ def main() -> None:
     with open(os.devnull) as nothing:
         os.dup2(nothing.fileno(), 0)  # `input()` in an answer must not eat the next job
     warm_up()
+    mapped = mapped_bytes()
     send(answers, {"ready": True})
     for line in jobs:
         job = json.loads(line)
         signal.signal(signal.SIGALRM, end_everything)
         signal.alarm(math.ceil(job["seconds"]) + GRACE_S)
         if job["isolated"]:
+            limit_own_memory(mapped)
             judge(job, answers)
             forget_modules(Path(job["grader"]).parent)
         elif job["fork"]:
@@ -94,10 +98,29 @@ def judge_in_a_fork(job: dict, answers: int, jobs: int) -> None:
     send(answers, {"nonce": job["nonce"], "ended": code})
 
 
+def mapped_bytes() -> int:
+    """Address space that this process uses; 0 where the system does not tell (macOS)."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    except OSError:
+        return 0
+
+
+def limit_own_memory(mapped: int) -> None:
+    """Let no stranger's arguments to a grader's function fill the machine's memory from here.
+
+    The soft limit only: the fork server inherits it, and sets its children's own.
+    """
+    if mapped:
+        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+        wanted = mapped + OWN_BYTES
+        if hard == resource.RLIM_INFINITY or wanted < hard:
+            resource.setrlimit(resource.RLIMIT_AS, (wanted, hard))
+
+
 def set_limits(job: dict) -> None:
     """Keep a mistake of the learner's from filling the memory or the disk."""
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    memory = pages * resource.getpagesize() + (job["memory_mb"] << 20)
+    memory = mapped_bytes() + (job["memory_mb"] << 20)
     seconds = math.ceil(job["seconds"]) + GRACE_S
     wanted = {
         resource.RLIMIT_AS: memory,
@@ -146,6 +169,8 @@ def arguments(job: dict) -> list[str]:
     chosen += ["--seed", str(job["seed"])] if job["seed"] else []
     if job["isolated"]:
         chosen += ["--isolated", "--test-seconds", str(job["test_seconds"])]
+        if job["seconds"] > RESERVE_S:  # so that what was earned before is not lost
+            chosen += ["--all-seconds", str(job["seconds"] - RESERVE_S)]
         chosen += ["--test-memory", str(job["memory_mb"])]
     chosen += ["--import-mode=importlib", "-c", os.devnull, "--rootdir", str(grader.parent)]
     # Nobody reads the tracebacks here, and making one takes longer than a test.

@@ -21,6 +21,7 @@ import json
 import random
 import re
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,6 +47,7 @@ STUB_MESSAGE = re.compile(r"Exercise (\d+\.\d+)")
 RULES = pytest.StashKey[dict[tuple[Path, str], policy.Rule]]()
 # Exercises of which no more is run: (grader, number), or (grader, None) for the whole file.
 TIMED_OUT = pytest.StashKey[set[tuple[Path, str | None]]]()
+BEGUN = pytest.StashKey[float]()
 GRADER = re.compile(r"test_ch\d\d_\w+\.py")
 MARK = (
     "exercise(number, points, minutes, difficulty, section, allows, forbids): the exercise that a "
@@ -78,6 +80,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="time limit of an isolated test (default 10)",
     )
     group.addoption(
+        "--all-seconds",
+        metavar="S",
+        type=float,
+        default=float("inf"),
+        help="time for all isolated tests together; those that come later fail (default: no end)",
+    )
+    group.addoption(
         "--test-memory",
         metavar="MIB",
         type=int,
@@ -89,6 +98,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARK)
     config.stash[TIMED_OUT] = set()
+    config.stash[BEGUN] = time.monotonic()
     given = _option(config, "--submission")
     if given is None:
         return
@@ -215,6 +225,10 @@ def submission(request: pytest.FixtureRequest) -> Iterator[object]:
 
 def _open_session(item: pytest.Item, path: Path) -> Session:
     config, number = item.config, exercise_of(item)
+    used = time.monotonic() - config.stash[BEGUN]
+    left = _option(config, "--all-seconds", float("inf")) - used
+    if left <= 0:
+        raise SubmissionError("not run: the file's tests before this one took all of its time")
     if (item.path, None) in config.stash[TIMED_OUT]:
         raise SubmissionError("not run: the file itself ran out of time, outside of any function")
     if (item.path, number) in config.stash[TIMED_OUT]:
@@ -226,7 +240,7 @@ def _open_session(item: pytest.Item, path: Path) -> Session:
             text,
             seed=_option(config, "--seed", 0),
             missing=policy.foreign_lines(text, policy.course_imports(item.path)),
-            seconds=_option(config, "--test-seconds", 10.0),
+            seconds=min(_option(config, "--test-seconds", 10.0), round(left + 0.05, 1)),
             memory_mb=_option(config, "--test-memory", 1024),
         )
     except ConfinementError as error:

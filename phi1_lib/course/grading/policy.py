@@ -17,6 +17,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from phi1_lib.course.grading.forbidden import forbidden_names, hidden_lookups, own_names
+
 # Modules of the standard library through which any other can be had without naming it.
 REACHING_MODULES = {
     *("builtins", "code", "codeop", "ctypes", "imp", "importlib", "pkgutil", "runpy"),
@@ -46,9 +48,13 @@ class Rule:
     forbids: frozenset[str] = frozenset()
 
 
-@functools.lru_cache(16)
+@functools.lru_cache(2)  # a tree can take a thousand times the memory of its text
 def _parse(text: str) -> ast.Module | None:
-    """The syntax tree of a submission; None where there is none (loading it says why)."""
+    """The syntax tree of a submission; None where there is none.
+
+    Loading says why it is no Python. One that is nested too deeply may load all the same: how deep
+    is too deep depends on how deep the caller is.
+    """
     try:
         return ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -101,18 +107,29 @@ def violation(text: str, rule: Rule, allowed: frozenset[str]) -> str | None:
     """The first line that breaks the rule, with the remedy; None if none does.
 
     Args:
-        text: of the submission. None is found in one that is no Python: loading it says why.
+        text: of the submission. None is found in one that is no Python: loading it says why. In
+            one too deeply nested to be looked at, that is what is found.
         allowed: what the course's file imports.
     """
     tree = _parse(text)
     if tree is None:
-        return None
+        return _too_deep(text)
     may = allowed | rule.allows
     bindings = _Bindings(tree)
     found = set()
     for node in [*bindings.reached(rule.functions), *bindings.loose]:
         found.update(_findings(node, rule, may, bindings))
     return min(found)[1] if found else None
+
+
+def _too_deep(text: str) -> str | None:
+    try:
+        ast.parse(text)
+    except (RecursionError, MemoryError):
+        return "the file is nested too deeply for Python to read: write it in simpler steps"
+    except (SyntaxError, ValueError):
+        pass
+    return None
 
 
 def foreign_lines(text: str, allowed: frozenset[str]) -> list[int]:
@@ -149,10 +166,12 @@ def _findings(
             yield line, _hides(line, f"uses {part.id}", rule)
         if isinstance(part, ast.Attribute) and _is_reaching(part):
             yield line, _hides(line, f"uses {part.attr}", rule)
-        for name in sorted(_mentions(part) & rule.forbids):
-            if not (isinstance(part, ast.Name) and name in names):
-                without = f"exercise {rule.number} asks you to do without it"
-                yield line, f"line {line} uses {name}; {without}"
+    if rule.forbids:
+        for line, name in forbidden_names(node, rule.forbids, names, bindings.own):
+            without = f"exercise {rule.number} asks you to do without it"
+            yield line, f"line {line} uses {name}; {without}"
+        for line, name in hidden_lookups(node, bindings.own):
+            yield line, _hides(line, f"uses {name} with no plain name", rule)
 
 
 def _asks(rule: Rule) -> str:
@@ -169,21 +188,8 @@ def _is_stored(part: ast.AST) -> bool:
 
 
 def _is_reaching(part: ast.Attribute) -> bool:
-    modules = part.attr == "modules" and getattr(part.value, "id", "") == "sys"
-    return modules or part.attr in REACHING_ATTRIBUTES
-
-
-def _mentions(part: ast.AST) -> set[str]:
-    """Names that a node uses: an attribute, a name, an imported name, a string that is a name."""
-    if isinstance(part, ast.Attribute):
-        return {part.attr}
-    if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load):
-        return {part.id}
-    if isinstance(part, ast.Import | ast.ImportFrom):
-        return {alias.name for alias in part.names}
-    if isinstance(part, ast.Constant) and isinstance(part.value, str):
-        return {part.value}
-    return set()
+    of = getattr(part.value, "id", getattr(part.value, "attr", ""))  # `sys`, or `torch.sys`
+    return (part.attr == "modules" and of == "sys") or part.attr in REACHING_ATTRIBUTES
 
 
 def _imported(node: ast.AST) -> list[str]:
@@ -213,7 +219,9 @@ class _Bindings:
     """The module-level names of a file: `names` by name, and the statements that bind none."""
 
     def __init__(self, tree: ast.Module) -> None:
+        self.own = own_names(tree)
         self.names: dict[str, list[ast.AST]] = {}
+        self.fills: dict[str, list[ast.AST]] = {}
         self.loose: list[ast.AST] = []
         for node in _module_level(tree.body):
             bound = _bound(node)
@@ -221,6 +229,8 @@ class _Bindings:
                 self.names.setdefault(name, []).append(node)
             if not bound or _sets_elsewhere(node):
                 self.loose.append(node)
+            for name in _filled(node) - bound:
+                self.fills.setdefault(name, []).append(node)
         for part in ast.walk(tree):
             if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef):
                 for inner in ast.walk(part):
@@ -236,7 +246,10 @@ class _Bindings:
             if name in seen:
                 continue
             seen.add(name)
-            for node in self.names.get(name, ()):
+            binds = self.names.get(name, [])
+            if any(isinstance(node, ast.Assign | ast.AnnAssign) for node in binds):
+                binds = binds + self.fills.get(name, [])
+            for node in binds:
                 node = _single_import(node, name)
                 if id(node) not in found:
                     found[id(node)] = node
@@ -291,6 +304,23 @@ def _bound(node: ast.AST) -> set[str]:
     if isinstance(node, ast.Import | ast.ImportFrom):
         return {alias.asname or alias.name.split(".")[0] for alias in node.names} - {"*"}
     return {part.id for part in ast.walk(node) if _is_stored(part)}
+
+
+def _filled(node: ast.AST) -> set[str]:
+    """Names whose objects a binding statement may fill, as in `_ = table.update(f=mine)`.
+
+    Not functions: what they do when they are called counts where they are called.
+    """
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        return set()
+    called = [part.func for part in ast.walk(node) if isinstance(part, ast.Call)]
+    stored = [
+        part
+        for part in ast.walk(node)
+        if isinstance(part, ast.Attribute | ast.Subscript) and isinstance(part.ctx, ast.Store)
+    ]
+    targets = [part.value for part in [*called, *stored] if hasattr(part, "value")]
+    return {target.id for target in targets if isinstance(target, ast.Name)}
 
 
 def _sets_elsewhere(node: ast.AST) -> bool:

@@ -13,7 +13,7 @@ def make_error(kinds: list[str], text: str, shown: str) -> Exception:
     """An exception named `kinds[0]`, derived from the first of `kinds` that Python itself has."""
     found = (getattr(builtins, kind, None) for kind in kinds)
     base = next((kind for kind in found if isinstance(kind, type)), Exception)
-    if not issubclass(base, Exception):
+    if not issubclass(base, Exception) or issubclass(base, BaseExceptionGroup):  # cannot be empty
         base = Exception
     body = {"__init__": lambda self: None, "__str__": lambda self: text}
     body |= {"__repr__": lambda self: shown, "from_submission": True}

@@ -7,8 +7,9 @@ mappings of the grader's own classes stay here; the child may call, step or look
 more: attributes of the judge's objects could lead it to the answers. (A grader's class may list
 methods in `exposes`.)
 
-Known to differ from running in one process: gradients do not cross; two arguments that are one
-object arrive as two; objects of the submission's own classes are equal to themselves only.
+Known to differ from running in one process: no file can be written; gradients do not cross; two
+arguments that are one object arrive as two; objects of the submission's own classes are equal to
+themselves only.
 """
 
 import atexit
@@ -20,6 +21,7 @@ import signal
 import socket
 import tempfile
 import time
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,12 +36,14 @@ from phi1_lib.course.grading.proxies import (
     write_back,
 )
 from phi1_lib.course.grading.source import LEFT_THE_PROCESS, MissingNameError, SubmissionError
+from phi1_lib.sandbox.scratch import remove_folder
 
 # What a submission may read besides the standard library: torch and what it imports late.
 READABLE = (
     *("torch", "torchgen", "functorch", "numpy", "sympy", "mpmath", "networkx", "jinja2"),
     *("markupsafe", "regex"),
 )
+MAX_ERRORS = 100  # of the judge's own that a session keeps
 MAX_NESTING = 20  # calls from the judge into the submission into the judge ...
 END_SECONDS = 1.0  # how long a process that hung up may take to end
 # What decoding can raise when the message is no encoder's.
@@ -110,7 +114,9 @@ class Session:
         self.name, self.seconds, self.memory_mb = name, seconds, memory_mb
         self.nesting = 0
         self.mine: list[object] = []  # objects the child knows by number, kept alive
-        self.errors: list[BaseException] = []  # raised here while the child was calling
+        # Raised here while the child was calling; the child may raise the latest again.
+        self.errors: dict[int, BaseException] = {}
+        self.raised = 0
         self.lost: SubmissionError | None = None
         self._start()
         self.deadline = time.monotonic() + seconds
@@ -123,27 +129,27 @@ class Session:
             raise
 
     def _start(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="phi1-submission-")
+        self._folder = Path(tempfile.mkdtemp(prefix="phi1-submission-"))
         self.channel, theirs = socket.socketpair()
         try:
             with open(os.devnull, "r+b") as nothing, theirs:
                 self.child = fork_server().start(
                     fds=[*[nothing.fileno()] * 3, theirs.fileno()],
-                    folder=Path(self._folder.name),
+                    folder=self._folder,
+                    writable=False,
                     memory_mb=self.memory_mb,
                     cpu_seconds=int(self.seconds) + 2,
                 )
         except OSError as error:
             self.channel.close()
-            self._folder.cleanup()
+            remove_folder(self._folder)
             raise ConfinementError(f"no confined process can be made here: {error}") from None
 
     def close(self) -> None:
         """End the process and what it started."""
         self.channel.close()
         self.child.kill()
-        with contextlib.suppress(OSError):
-            self._folder.cleanup()
+        remove_folder(self._folder)
 
     def ask(self, op: str, on: int | None, args: tuple = (), kwargs: dict | None = None) -> Any:
         """Have the child do something; write back what it changed in the arguments."""
@@ -268,11 +274,19 @@ class Session:
         except BaseException as error:
             if error is self.lost:
                 raise
-            self.errors.append(error)
             kinds = [kind.__name__ for kind in type(error).__mro__]
-            number = len(self.errors) - 1
+            number = self._remember(error)
             reply = {"raise": {"kinds": kinds, "text": str(error)[:500], "number": number}}
         self._send(reply)
+
+    def _remember(self, error: BaseException) -> int:
+        """Keep an error, but not what its frames held: the child decides how many and how large."""
+        traceback.clear_frames(error.__traceback__)
+        number = self.raised
+        self.raised += 1
+        self.errors[number] = error
+        self.errors.pop(number - MAX_ERRORS, None)
+        return number
 
     def _number(self, value: object) -> list:
         """The handle of an object that crosses by number only."""

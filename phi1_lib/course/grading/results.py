@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from phi1_lib.course.grading.marks import FAILED, NOT_WRITTEN, PARTLY, SOLVED, exercise_grades
 from phi1_lib.course.grading.source import (
     SubmissionError,
     explain,
@@ -11,8 +12,8 @@ from phi1_lib.course.grading.source import (
     read_source,
     shorten,
 )
+from phi1_lib.course.grading.worker import ROW_FIELDS, Row
 
-NOT_WRITTEN = "not written yet"
 MAX_WORDS = 1000  # of a message; a grader may quote what it got
 
 
@@ -70,35 +71,18 @@ def title(test: str) -> str:
     return f"{words}: {case.removesuffix(']')}" if case else words
 
 
-def _number(row: dict) -> tuple[int, ...]:
-    return tuple(int(part) for part in row["exercise"].split("."))
-
-
-def summary(rows: list[dict]) -> dict[str, tuple[str, float]]:
-    """Status and points of each exercise: solved when all of its tests pass."""
-    exercises: dict[str, tuple[str, float]] = {}
-    for row in sorted(rows, key=_number):
-        number = row["exercise"]
-        statuses = {other["status"] for other in rows if other["exercise"] == number}
-        if statuses == {"passed"}:
-            status = "solved"
-        else:
-            status = NOT_WRITTEN if NOT_WRITTEN in statuses else "failed"
-        exercises[number] = (status, row["points"])
-    return exercises
-
-
 def summary_lines(rows: list[dict]) -> list[str]:
     """What `pytest exercises` prints at its end: points of each exercise, and of all."""
-    exercises = summary(rows)
-    lines = []
-    for number, (status, points) in exercises.items():
-        earned = points if status == "solved" else 0
-        lines.append(f"{number:>6}  {status:<16} {earned} of {points} points")
-    earned = sum(points for status, points in exercises.values() if status == "solved")
-    total = sum(points for _, points in exercises.values())
-    counts = [
-        f"{sum(found == status for found, _ in exercises.values())} {status}"
-        for status in ("solved", "failed", NOT_WRITTEN)
+    points = {row["exercise"]: row["points"] for row in rows}
+    plain = [Row(**{key: row[key] for key in ROW_FIELDS}) for row in rows]
+    grades = exercise_grades(points, plain)
+    lines = [
+        f"{grade.exercise:>6}  {grade.status:<16} {grade.points:g} of {grade.out_of:g} points"
+        for grade in grades
     ]
-    return [*lines, f"{', '.join(counts)}; {earned} of {total} points"]
+    counts = [
+        f"{sum(grade.status == status for grade in grades)} {status}"
+        for status in (SOLVED, PARTLY, FAILED, NOT_WRITTEN)
+    ]
+    earned, total = sum(grade.points for grade in grades), sum(points.values())
+    return [*lines, f"{', '.join(counts)}; {earned:g} of {total:g} points"]

@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from phi1_lib.sandbox.scratch import remove_folder
+
 LIBRARY = Path(__file__).parents[3]  # the folder that holds phi1_lib
 START_SECONDS = 120  # importing torch on a slow disk
 CAN_FORK = sys.platform == "linux"  # elsewhere a fork with torch loaded may crash
@@ -156,7 +158,9 @@ class Judge:
                 row = answer["row"]
                 rows.append(Row(**{key: row[key] for key in ROW_FIELDS if key in row}))
             elif "exit" in answer:
-                self._idle = job["isolated"] or job["fork"]
+                # One in which pytest itself failed is not trusted with the next student.
+                normal = answer["exit"] in (0, 1, 2, 4)
+                self._idle = job["fork"] or (job["isolated"] and normal)
                 return _checked(rows, answer["exit"], answer["reason"], what)
             elif "ended" in answer:
                 self._idle = True
@@ -194,7 +198,7 @@ class _Process:
         self.pending = b""
         self.stderr = tempfile.TemporaryFile()
         # Whatever a job leaves behind when it is ended lies in here.
-        self.scratch = tempfile.TemporaryDirectory(prefix="phi1-judge-", ignore_cleanup_errors=True)
+        self.scratch = tempfile.mkdtemp(prefix="phi1-judge-")
         self.read_end, write_end = os.pipe()
         environment = {k: v for k, v in os.environ.items() if k not in UNSET}
         try:
@@ -210,7 +214,7 @@ class _Process:
                     "PYTHONHASHSEED": "0",  # messages that list a set read the same every time
                     "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
                     "OMP_NUM_THREADS": "1",
-                    "TMPDIR": self.scratch.name,
+                    "TMPDIR": self.scratch,
                 },
                 start_new_session=True,  # one group to end, and no Ctrl-C of the terminal
             )
@@ -226,7 +230,7 @@ class _Process:
     def send(self, job: dict) -> None:
         """Hand over a job. Raises BrokenPipeError when the process is gone."""
         self.wait_until_ready()
-        job = job | {"results": str(Path(self.scratch.name) / "results.json")}
+        job = job | {"results": str(Path(self.scratch) / "results.json")}
         self.process.stdin.write(json.dumps(job).encode() + b"\n")
         self.process.stdin.flush()
 
@@ -306,4 +310,4 @@ class _Process:
     def _release(self) -> None:
         os.close(self.read_end)
         self.stderr.close()
-        self.scratch.cleanup()
+        remove_folder(self.scratch)

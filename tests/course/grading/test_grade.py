@@ -446,6 +446,40 @@ def test_odd_names_and_what_is_no_student(fake, classroom, capsys):
     assert "ANNA, anna: differ in upper and lower case only; graded as 2 students" in told
 
 
+def test_names_that_look_the_same_are_told(fake, classroom, capsys):
+    for name in ("Zo\u00e9", "Zoe\u0301", "zoe "):
+        (classroom.folder / name).mkdir()
+        (classroom.folder / name / FILE).write_text(RIGHT)
+    assert len(points(classroom())) == 6
+    told = capsys.readouterr().err
+    assert "Zoe\u0301, Zo\u00e9: look the same" in told and "graded as 2 students" in told
+    assert "zoe, zoe : look the same" in told
+
+
+def test_out_inside_the_submissions_is_refused(fake, classroom):
+    """There, a student could hand in the folder of kept results."""
+    for out in (classroom.folder / "grades.csv", classroom.folder / "anna" / "grades.csv"):
+        with pytest.raises(ValueError, match="is inside .*; write beside it"):
+            classroom(out)
+    assert not (classroom.folder / "grades.parts").exists()
+
+
+@pytest.mark.parametrize("name", ["Bert", "anna"])
+def test_a_folder_that_cannot_be_read_does_not_end_the_run(fake, classroom, monkeypatch, name):
+    """Simulated: root may read everything. `anna` is the first whose files are looked for."""
+    read = Path.lstat
+
+    def lstat(path: Path):
+        if path.parent.name == name:
+            raise PermissionError(13, "Permission denied", str(path))
+        return read(path)
+
+    monkeypatch.setattr(handins.Path, "lstat", lstat)
+    monkeypatch.setattr(handins.os.path, "lexists", lambda path: name not in Path(path).parts)
+    found = points(classroom())
+    assert len(found) == 3 and found[name] == (0, 0)
+
+
 def test_a_folder_that_cannot_be_read_costs_that_student(fake, classroom, monkeypatch):
     """Simulated: root may read everything."""
     read = Path.lstat

@@ -161,6 +161,8 @@ def results(course) -> dict[tuple[str, str], dict]:
     for name, (text, number) in ENDLESS.items():
         options = ["--isolated", "--test-seconds", "0.7", "--exercise", number]
         jobs["endless", name] = job(course, name, HONEST + text, *options)
+    options = [*slow, "--all-seconds", "3"]
+    jobs["slow", "right"] = job(course, "slow", "import time\ntime.sleep(1.2)\n" + HONEST, *options)
     jobs["last", "right"] = job(course, "right", HONEST, *slow)
     return dict(zip(jobs, run_jobs([*jobs.values()]), strict=True))
 
@@ -173,6 +175,7 @@ MISTAKES = {
     "raises": "def double(n):\n    return n / 0\n",
     "a key error": "def double(n):\n    return {}['a b']\n",
     "its own error": "class MyError(KeyError):\n    pass\ndef double(n):\n    raise MyError('m')\n",
+    "a group of errors": "def double(n):\n    raise ExceptionGroup('two', [ValueError('a')])\n",
     "its own assert": "def double(n):\n    assert n == 7, 'mine'\n",
     "recursion": "def double(n):\n    return double(n)\n",
     "leaves": "import sys\ndef double(n):\n    sys.exit(0)\n",
@@ -237,6 +240,13 @@ def test_what_the_rows_say(results):
         "imports tokenizers; exercise 1.1 asks you to write it: remove the import"
     )
     assert messages("unused library") == []
+
+
+def test_a_slow_file_keeps_what_it_earned_in_its_time(results):
+    rows = results["slow", "right"]["rows"]
+    assert [row["status"] for row in rows[:2]] == ["passed", "passed"]
+    assert {row["status"] for row in rows[2:]} == {"failed"}
+    assert rows[-1]["message"].startswith("not run: the file's tests before this one took all")
 
 
 def test_rows_say_how_it_was_confined(results):

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -137,7 +138,7 @@ def test_what_ends_a_job_costs_that_job_only(judge, course, answer, error, words
     ("answer", "message"),
     [
         ("import sys\nsys.exit()", "sys.exit"),
-        ("held = []\nwhile True: held.append(bytearray(1 << 25))", "MemoryError"),
+        ("held = []\nwhile True: held.append(bytearray(1 << 28))", "MemoryError"),
         ("while True: print('x' * 100_000)", "File too large"),
         ("def again(): again()\nagain()", "RecursionError"),
         ("def double(n): raise ValueError(n)", "ValueError: 2"),
@@ -268,6 +269,38 @@ def test_isolated_jobs_follow_each_other_in_one_process(isolating_judge, course)
 def test_an_isolated_row_says_where_it_ran(isolating_judge, course):
     [row] = grade(isolating_judge, course, RIGHT, "1.1")
     assert row.sandbox == confine.level()
+
+
+CALLS = """
+import pytest
+
+
+@pytest.mark.exercise("1.1", points=2, minutes=5, difficulty=1, section="A")
+def test_calls(submission):
+    assert submission.call(lambda n: len(bytearray(n))) == 1, "call(f) is f(1)"
+"""
+
+
+def test_a_graders_function_cannot_be_made_to_fill_the_memory(isolating_judge, course):
+    """The limit is the judge's own; 8 GiB stand for whatever the machine has."""
+    (course / "exercises" / "test_ch01_small.py").write_text(CALLS)
+    [row] = grade(isolating_judge, course, "def call(f): return f(8 << 30)", "1.1")
+    assert row.status == "failed" and row.message.startswith("MemoryError"), row.message
+    many = "def call(f):\n    for _ in range(300):\n        try:\n            f(-1)\n"
+    many += "        except ValueError:\n            pass\n    return f(1)"
+    [row] = grade(isolating_judge, course, many, "1.1")
+    assert row.status == "passed", row.message
+
+
+def test_a_folder_too_deep_for_python_is_no_trouble_at_the_end(course):
+    judge = Judge(isolated=True)
+    judge.start()
+    folder = judge._process.scratch
+    deep = "import os, sys\nos.chdir(sys.argv[1])\nfor _ in range(1500):\n"
+    deep += "    os.mkdir('d')\n    os.chdir('d')\n"
+    subprocess.run([sys.executable, "-c", deep, folder], check=True)
+    judge.close()
+    assert not Path(folder).exists()
 
 
 def test_a_time_out_of_an_isolated_job_ends_the_confined_process_too(course):

@@ -34,7 +34,7 @@ FINE = {
     "a parameter called eval": "def f(eval): return eval(1)",
     "no Python": "def f(:",
     "nothing": "",
-    "too deep": "f = " + "-" * 300_000 + "1",
+    "a table of another's": "import tokenizers\nA = {}\nB = len(A) + tokenizers.x\ndef f(): A",
     "named like a module": "def f(tokenizers): return tokenizers",
 }
 
@@ -85,6 +85,7 @@ REACHING = {
     "exec": ("def f(): exec('import a')", "exec"),
     "eval": ("X = eval('1')\ndef f(): X", "eval"),
     "sys.modules": ("import sys\ndef f(): return sys.modules['a']", "modules"),
+    "a package's sys": ("import torch\ndef f(): torch.sys.modules['a']", "modules"),
     "from sys": ("from sys import modules\ndef f(): modules", "importlib"),
     "ctypes": ("def f():\n    import ctypes", "ctypes"),
     "builtins": ("import builtins\ndef f(): builtins.exec('1')", "builtins"),
@@ -121,6 +122,61 @@ SOFTMAX = Rule("2.1", frozenset({"softmax"}), forbids=frozenset({"softmax"}))
 def test_forbidden_names(text):
     message = found(text, SOFTMAX)
     assert message and "uses softmax; exercise 2.1 asks you to do without it" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("import torch\ndef softmax(x): return torch._softmax(x, -1, False)", "_softmax"),
+        ("import torch\ndef softmax(x): return torch._safe_softmax(x, -1)", "_safe_softmax"),
+        ("from torch import _softmax as s\ndef softmax(x): return s(x, -1, False)", "_softmax"),
+        ("from torch import *\ns = softmax\ndef softmax(x): return s(x, -1)", "softmax"),
+        ("import torch\ndef softmax(x): return getattr(torch, 'soft' + 'max')(x)", "getattr"),
+        ("def softmax(x): return getattr(x, 'soft' + 'max')(-1)", "getattr"),
+        ("import operator\ndef softmax(x): operator.attrgetter(f'{x}max')(x)", "attrgetter"),
+        ("from operator import *\ndef softmax(x): methodcaller('%s' % 1)(x)", "methodcaller"),
+        ("import torch\ndef softmax(x): return vars(torch.nn)['soft' + 'max'](x)", "vars"),
+        ("import torch\ndef softmax(x): return torch.__dict__['soft' + 'max'](x)", "__dict__"),
+        ("import torch\nT = {}\n_ = T.update(s=torch.softmax)\ndef softmax(x): T", "softmax"),
+        ("import torch\nT = {}\nclass A:\n    T[0] = torch.softmax\ndef softmax(x): T", "softmax"),
+        ("import torch\nclass A:\n    softmax = torch.softmax\ndef softmax(x): A", "softmax"),
+        (
+            "class A:\n    def softmax(self, x): return x.softmax(0)\n"
+            "def softmax(x): return A().softmax(x)",
+            "softmax",
+        ),
+    ],
+)
+def test_forbidden_names_by_detours(text, what):
+    assert f"uses {what}" in (found(text, SOFTMAX) or "")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def softmax(x):\n    'softmax'\n    return x.exp()",
+        "from torch import *\ndef softmax(x): return exp(x)",
+        "class A:\n    def softmax(self, x): return x\n    def g(self, x): return self.softmax(x)\n"
+        "def softmax(x): return A().g(x)",
+        "class A:\n    @staticmethod\n    def softmax(x): return x\n"
+        "def softmax(x): return A.softmax(x)",
+        "class A:\n    def softmax(self, x): return x\ndef softmax(x): return A().softmax(x)",
+        "import operator\ndef softmax(x): operator.attrgetter('shape')(x), getattr(x, 'T', 0)",
+        "def _softmax(x): return x\ndef softmax(x): return _softmax(x)",
+        "import torch\ndef softmax(x): return getattr(torch, 'exp')(x)",
+        "import torch\ndef softmax(x):\n    safe_softmax = x - 1\n    return safe_softmax.exp()",
+        "import torch\nA = {'torch': 1}\nB = torch.softmax\ndef softmax(x): return A, torch",
+    ],
+)
+def test_a_learners_own_names_are_no_detours(text):
+    assert found(text, SOFTMAX) is None
+
+
+def test_what_is_nested_too_deeply_to_look_at_is_refused():
+    """It may load: what is too deep depends on how deep the caller is."""
+    text = "import torch\ndef softmax(x): return torch.softmax(x)\na = " + "-" * 300_000 + "1"
+    assert "nested too deeply" in (found(text, SOFTMAX) or "")
+    assert found("def f(:") is None
 
 
 def test_the_exercise_itself_may_have_the_forbidden_name():

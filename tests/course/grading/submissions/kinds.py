@@ -232,9 +232,20 @@ for process in (os.getppid(), 1):
             pass
 return 7
 """)),
+    Kind("folders in folders", (0, 2), "PermissionError", in_double("""
+import os
+while True:
+    os.mkdir("d")
+    os.chdir("d")
+""")),
+    Kind("fills the disk", (0, 2), "PermissionError", in_double("""
+for i in range(9**9):
+    with open(f"{i}", "wb") as file:
+        file.write(bytes(1 << 20))
+""")),
     Kind("kills its parent", (0, 2), "",
          in_double("import os\nos.kill(os.getppid(), 9)\nreturn 7")),
-    Kind("huge file", (0, 0), "larger than 1 MiB", RIGHT + "#" * (2 << 20)),
+    Kind("huge file", (0, 0), "larger than 256 KiB", RIGHT + "#" * (2 << 20)),
     Kind("a message of markup", (0, 2), "<script>", in_double("""
 raise ValueError("<script>alert(1)</script>\\x00\\x1b[31m\\ud800\\u202e" * 200)
 """)),
