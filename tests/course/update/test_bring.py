@@ -108,7 +108,7 @@ def test_two_editions_at_once_and_a_learner_who_took_the_new_one_over(pair):
     update = update_course(pair.clone)
     assert update.kept == () and update.untouched == ("phi1_lib/same.py",)
     assert pair.status() == [" M phi1_lib/same.py"]
-    assert "1 file of yours that it does not change" in report(update)
+    assert "1 file that you changed and the new edition does not" in report(update)
 
 
 def test_own_commits_are_merged_and_the_branch_stays(pair):
