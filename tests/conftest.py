@@ -7,6 +7,7 @@ fails the run, and so do fewer passed tests than `floor.txt` says. (pytest's own
 its settings.)
 """
 
+import signal
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -33,6 +34,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A run in the background of a shell ignores Ctrl-C, and so would all that the tests start.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(GradersTable(), "graders-table")
     if config.getoption("--strict-run") and not hasattr(config, "workerinput"):
