@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from phi1_lib.course.library import use
+    from phi1_lib.course.twins import use
 
 __all__ = ["load_ipython_extension", "unload_ipython_extension", "use"]
 
@@ -36,6 +36,6 @@ def __getattr__(name: str):
     """`use`, when it is asked for: this package's tools start without it."""
     if name != "use":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from phi1_lib.course.library import use
+    from phi1_lib.course.twins import use
 
     return use

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from phi1_lib.course import library, use
+from phi1_lib.course import twins, use
 from phi1_lib.course.exercises import all_exercises
-from phi1_lib.course.library import TWINS
 from phi1_lib.course.stubs import write_stubs
+from phi1_lib.course.twins import TWINS
 
 ROOT = Path(__file__).parents[2]
 EXERCISES = {exercise.number: exercise for exercise in all_exercises(ROOT)}
@@ -73,7 +73,7 @@ def test_a_notebook_shows_its_refusal_in_one_line(stub):
 @pytest.mark.parametrize("number", TWINS)
 def test_twins_have_the_exercises_signature(number):
     [name] = EXERCISES[number].functions
-    assert TWINS[number] is getattr(library, name)
+    assert TWINS[number] is getattr(twins, name)
     body = ast.parse(EXERCISES[number].solution.read_text()).body
     node = next(node for node in body if getattr(node, "name", None) == name)
     found = inspect.signature(TWINS[number])
@@ -85,18 +85,18 @@ def test_twins_have_the_exercises_signature(number):
 
 # A conftest.py in which the library stands for the submission.
 CONFTEST = """
-from phi1_lib.course import library
+from phi1_lib.course import twins
 
 
 @pytest.fixture
 def submission():
-    return library
+    return twins
 
 
 def pytest_collection_modifyitems(items):
     marked = [(item.get_closest_marker("exercise").args[0], item) for item in items]
-    items[:] = [item for number, item in marked if number in library.TWINS]
-    ran = sorted({number for number, _ in marked} & set(library.TWINS))
+    items[:] = [item for number, item in marked if number in twins.TWINS]
+    ran = sorted({number for number, _ in marked} & set(twins.TWINS))
     print("RAN", *ran)
 """
 
