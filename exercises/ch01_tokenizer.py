@@ -7,7 +7,7 @@ A *pair* is a tuple of two token ids that stand side by side. Ids 0 to 255 are t
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 Pair = tuple[int, int]
 
@@ -150,3 +150,23 @@ def encode_with_special(
         encode_with_special("a<s>b", {"<s>": 300}, [], encode) -> encode("a<s>b")
     """
     raise NotImplementedError("Exercise 1.10")
+
+
+def tokenize_corpus(
+    documents: Iterable[str], vocab_size: int, split: Callable[[str], list[str]], end_of_text: int
+) -> tuple[list[Pair], list[int]]:
+    """Exercise 1.11: Tokenise nano's corpus.
+
+    Train on all documents together, by the rule of exercise 1.5 with `min_count=1`: merge the best
+    pair until there are `vocab_size` ids, or until no pair is left. Return the merges and one list
+    of ids: the pieces of each document in their order, encoded by the rule of 1.6, and after each
+    document, an empty one too, the id `end_of_text`. `vocab_size` does not count that id.
+
+    A corpus says the same things again and again: its many pieces are few different ones. So go
+    through `documents` once (they may come from an iterator), `split` each once, train on each
+    different piece once, and encode it once. You may call your own functions.
+
+        tokenize_corpus(["aab aab", ""], 300, str.split, 999)
+            -> ([(97, 97), (256, 98)], [257, 257, 999, 999])
+    """
+    raise NotImplementedError("Exercise 1.11")

@@ -1,19 +1,23 @@
-"""Grades chapter 01. Right answers come from Python's own codecs and from counting by hand.
+"""Grades chapter 01.
+
+Right answers come from Python's own codecs, from counting by hand and from Hugging Face's
+`tokenizers`.
 
 Every test compares with the right answer first. Only when that fails are the well-known wrong
 answers computed, to say which mistake it looks like. Cases written by hand come first; the drawn
 ones (`draw`) change with `--seed`.
 """
 
+import json
 import os.path
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator
 from random import Random
 
 import pytest
 
-Mistakes = Sequence[tuple[object, str]]
+Mistakes = Iterable[tuple[object, str]]
 
 
 def expect(found: object, right: object, mistakes: Mistakes, otherwise: str) -> None:
@@ -146,7 +150,10 @@ def test_counts_inside_pieces(submission):
                 "in (7, 7, 7) the pair (7, 7) occurs twice: count places, not joins",
             ),
             ({(1, 2): 7, (7, 7): 4}, "(1, 2) and (2, 1) are two pairs: the order matters"),
-            ({(1, 2): 4}, "the last pair of each piece is missing: n ids have n - 1 pairs"),
+            (
+                {(1, 2): 3, (7, 7): 2},
+                "the last pair of each piece is missing: n ids have n - 1 pairs",
+            ),
             (
                 dict(Counter(zip(flat, flat[1:], strict=False))),
                 "you counted pairs across two pieces: joined pieces make pairs that never merge",
@@ -346,6 +353,10 @@ def naive(pieces, vocab_size, min_count, key=lambda counts: lambda p: (-counts[p
     return merges
 
 
+def joined(parts: Iterable[Iterable]) -> list:
+    return [item for part in parts for item in part]
+
+
 def spaced(text: str) -> list[str]:
     """Words with the one space before them, as GPT-2 cuts."""
     first, *rest = text.split(" ")
@@ -355,6 +366,8 @@ def spaced(text: str) -> list[str]:
 def check_merges(submission, texts: list[str], vocab_size: int) -> None:
     pieces = [piece.encode() for text in texts for piece in spaced(text)]
     right = naive(pieces, vocab_size, 2)
+    pairs = Counter(joined(zip(piece, piece[1:], strict=False) for piece in pieces))
+    at_first = sorted(pairs, key=lambda pair: (-pairs[pair], pair))[: vocab_size - 256]
     mistakes = [
         (
             naive([text.encode() for text in texts], vocab_size, 2),
@@ -376,12 +389,17 @@ def check_merges(submission, texts: list[str], vocab_size: int) -> None:
             naive(pieces, vocab_size, 2, lambda counts: lambda p: (counts[p], p)),
             "the rarest pair was merged; the most frequent is asked",
         ),
+        (
+            [pair for pair in at_first if pairs[pair] >= 2],
+            "pairs were counted before the first merge only: each merge makes new ones",
+        ),
         (right[:-1], "one merge is missing: vocab_size counts all ids, 0 to vocab_size - 1"),
         (
             naive(pieces, vocab_size + 1, 2),
             "one merge too many: there are 256 ids before the first",
         ),
         (naive(pieces, vocab_size + 256, 2), "vocab_size counts the 256 bytes too"),
+        (naive(pieces, vocab_size, 1), "training went on below min_count, which is 2 here"),
     ]
     expect(
         submission.train(list(texts), vocab_size, spaced), right, mistakes, "the merges are wrong"
@@ -471,6 +489,12 @@ def test_the_lowest_rank_goes_first(submission):
         [97, 256],
         [([257, 99], "you merged the leftmost pair; the one with the lowest rank goes first")],
         "encode_piece(b'abc') with b+c at rank 0, a+b at rank 1 is wrong",
+    )
+    expect(
+        submission.encode_piece(b"ab", ranks_of((98, 99), (97, 98))),
+        [257],
+        [([256], "the merge of rank r makes the id 256 + r, whichever merges came before it")],
+        "encode_piece(b'ab') with b+c at rank 0, a+b at rank 1 is wrong",
     )
 
 
@@ -630,6 +654,10 @@ def test_indentation_is_a_part(submission):
             (
                 ["if", " ", "a:\n", "    ", "b", " ", "=", " ", "1"],
                 "a single space is ordinary text: only runs of two and more are taken out",
+            ),
+            (
+                ["if a:", "\n    ", "b = 1"],
+                "a newline was taken for a space: only spaces are asked",
             ),
             (["if a:\n", "   ", " b = 1"], "the run's last space was left to the word after it"),
             (["if a:\n", "  ", "  ", "b = 1"], "the run was cut into twos: take the longest first"),
@@ -830,6 +858,12 @@ def test_allowed_tokens_get_their_ids(submission):
         ],
         "'a<s>b<end>' is encoded wrongly",
     )
+    expect(
+        submission.encode_with_special("<s>b", dict(SPECIAL), ["<s>"], by_bytes),
+        [300, 98],
+        [([300], "the text after the last special token was lost")],
+        "'<s>b' is encoded wrongly",
+    )
 
 
 @pytest.mark.exercise("1.10")
@@ -895,3 +929,317 @@ def test_drawn_texts_with_tokens(submission, draw):
             [(list(text.encode()), "the special tokens were cut into bytes like ordinary text")],
             f"{text!r} with {allowed} allowed is encoded wrongly",
         )
+
+
+# --- 1.11 --------------------------------------------------------------------------------------
+
+Merges = list[tuple[int, int]]
+Split = Callable[[str], list[str]]
+MARKER, END = "<|endoftext|>", 50_256
+BETWEEN = ("", " ", "\n", MARKER)  # what learners join documents with
+# On these, each mistake below gives something of its own.
+STORIES = ["low low low lower lowest née née", "", "newer newer wider low 🙂", "wow wow wow x low"]
+THREES = ["abbbbabc", "cbaabbcbac", "bccbaabb"]
+
+
+def in_threes(text: str) -> list[str]:
+    """Three characters each: what stands inside one piece stands across two as well."""
+    return [text[i : i + 3] for i in range(0, len(text), 3)]
+
+
+def cut_all(documents: Iterable[str], split: Split) -> list[list[bytes]]:
+    return [[piece.encode() for piece in split(document)] for document in documents]
+
+
+def applied(merges: Merges, ids: Iterable[int]) -> list[int]:
+    """The ids after one merge after the other, by Python's own replacement in a text."""
+    text = "".join(map(chr, ids))
+    for rank, (left, right) in enumerate(merges):
+        text = text.replace(chr(left) + chr(right), chr(256 + rank))
+    return [ord(char) for char in text]
+
+
+def bytes_of_tokens(merges: Merges) -> list[bytes]:
+    tokens = [bytes([byte]) for byte in range(256)]
+    for left, right in merges:
+        tokens.append(tokens[left] + tokens[right])
+    return tokens
+
+
+def longest_first(merges: Merges, piece: bytes) -> list[int]:
+    """The longest token that fits, from the left: not what is asked."""
+    tokens, ids = bytes_of_tokens(merges), []
+    while piece:
+        longest = max((token for token in tokens if piece.startswith(token)), key=len)
+        ids.append(tokens.index(longest))
+        piece = piece.removeprefix(longest)
+    return ids
+
+
+def training_mistakes(documents: list[str], vocab_size: int, split: Split) -> Iterator:
+    """Wrong merges, each made when it is asked for."""
+    texts = cut_all(documents, split)
+    pieces = joined(texts)
+    yield (
+        naive(sorted(set(pieces)), vocab_size, 1),
+        "every different piece was counted once: a pair counts as often as its piece occurs",
+    )
+    yield (
+        naive([piece for text in texts for piece in set(text)], vocab_size, 1),
+        "a piece was counted once in each document: it counts every time that it occurs",
+    )
+    for whole in (map(str.encode, documents), [b"".join(pieces)]):
+        yield (
+            naive(whole, vocab_size, 1),
+            "merges cross pieces: cut each document by split() and count inside the pieces only",
+        )
+    for between in BETWEEN:
+        yield (
+            naive(*cut_all([between.join(documents)], split), vocab_size, 1),
+            "documents were joined, and a pair stands across two of them: cut each by itself",
+        )
+    yield (
+        [pair for text in texts for pair in naive(text, vocab_size, 1)],
+        "each document was trained on by itself: count the pairs of all documents together",
+    )
+    yield (
+        naive(pieces, vocab_size, 2),
+        "training stopped at pairs that occur once: here it goes on until no pair is left",
+    )
+    yield (
+        naive(pieces, vocab_size - 1, 1),
+        "one merge is missing: vocab_size does not count end_of_text",
+    )
+    yield naive(pieces, vocab_size + 256, 1), "vocab_size counts the 256 bytes too"
+    yield (
+        naive(pieces, vocab_size, 1, lambda counts: lambda p: (-counts[p], -p[0], -p[1])),
+        "ties went to the largest pair; the smallest is asked (exercise 1.3)",
+    )
+    yield (
+        naive(pieces, vocab_size, 1, lambda counts: lambda p: -counts[p]),
+        "ties went to the pair met first; the smallest is asked (exercise 1.3)",
+    )
+    yield (
+        naive([map(ord, piece.decode()) for piece in pieces], vocab_size, 1),
+        "é is two bytes: cut pieces into bytes by encode, not into characters by ord",
+    )
+    yield [], "there are no merges: an iterator can be gone through once, so keep the pieces"
+
+
+def layout_mistakes(documents: list[str], merges: Merges, split: Split) -> Iterator:
+    """Wrong ids for the right merges, each made when it is asked for."""
+    texts = cut_all(documents, split)
+    whole = [[document.encode()] for document in documents]
+    first = list(dict.fromkeys(joined(texts)))
+
+    def laid_out(texts: list, encode: Callable = applied, end: int = END) -> list[int]:
+        return [i for text in texts for i in (*joined(encode(merges, p) for p in text), end)]
+
+    yield [*laid_out(texts), END], "end_of_text stands once too often: one for each document"
+    yield (
+        joined(applied(merges, piece) for text in texts for piece in text),
+        "end_of_text is missing: it follows each document",
+    )
+    yield [], "there are no ids: an iterator can be gone through once, so keep the pieces"
+    yield laid_out(texts)[:-1], "end_of_text stands between documents only; it follows the last too"
+    yield [END, *laid_out(texts)[:-1]], "end_of_text stands before each document; it follows it"
+    yield (
+        laid_out([text for text in texts if any(text)]),
+        "an empty document was left out: end_of_text follows it like any other",
+    )
+    yield laid_out(texts, end=256 + len(merges)), "end_of_text is given: make no id of your own"
+    yield (
+        [laid_out([text]) for text in texts],
+        "there is a list for each document: one list for all of them is asked",
+    )
+    for between in BETWEEN:
+        yield (
+            laid_out(cut_all([between.join(documents)], split)),
+            "documents were joined: cut each by itself, and put end_of_text after it",
+        )
+    yield (
+        laid_out(cut_all(joined(document.split(MARKER) for document in documents), split)),
+        f"{MARKER} in a document became the id end_of_text: it is ordinary text there",
+    )
+    yield laid_out(whole), "whole documents were encoded: a merge must not join two pieces"
+    yield (
+        laid_out(texts, longest_first),
+        "the longest token that fits was taken; the lowest rank goes first (exercise 1.6)",
+    )
+    yield laid_out(texts, lambda _, piece: piece), "these are the bytes: no merge was applied"
+    yield (
+        laid_out([list(dict.fromkeys(text)) for text in texts]),
+        "a piece that occurs again was left out: write its ids wherever it stands",
+    )
+    for order in (first, sorted(first)):
+        for end in ([], [END]):
+            yield (
+                joined(applied(merges, piece) for piece in order) + end,
+                "each different piece stands once: encode it once, but write it wherever it stands",
+            )
+    yield (
+        laid_out([sorted(text) for text in texts]),
+        "the pieces are not in the order of the text",
+    )
+
+
+def two_lists(found: object) -> tuple[list, list]:
+    """What was returned, if it has the form that is asked."""
+    if found is None:
+        pytest.fail("your function returned None: is there a `return`?", pytrace=False)
+    if not isinstance(found, tuple) or [type(part) for part in found] != [list, list]:
+        pytest.fail(
+            f"two lists are asked, `return merges, ids`; you returned {_short(found)}",
+            pytrace=False,
+        )
+    return found
+
+
+def check_corpus(submission, documents, vocab_size, split, given: Callable = list) -> None:
+    """Compare merges, then ids; `given` makes the argument from the list of documents."""
+    texts = cut_all(documents, split)
+    merges = naive(joined(texts), vocab_size, 1)
+    right = [i for text in texts for i in (*joined(applied(merges, p) for p in text), END)]
+    found = submission.tokenize_corpus(given(documents), vocab_size, split, END)
+    found_merges, found_ids = two_lists(found)
+    what = f"of {_short(documents)} with a vocabulary of {vocab_size} are wrong"
+    mistakes = training_mistakes(documents, vocab_size, split)
+    expect(found_merges, merges, mistakes, f"the merges {what}")
+    mistakes = layout_mistakes(documents, merges, split)
+    expect(found_ids, right, mistakes, f"the merges are right, but the ids {what}")
+
+
+@pytest.mark.exercise(
+    "1.11", points=3, minutes=30, difficulty=3, section="Your tokenizer on nano's corpus"
+)
+@pytest.mark.parametrize("vocab_size", [256, 258, 264], ids="vocabulary of {}".format)
+def test_documents_by_hand(submission, vocab_size):
+    check_corpus(submission, STORIES, vocab_size, spaced)
+
+
+@pytest.mark.exercise("1.11")
+def test_any_pieces(submission):
+    check_corpus(submission, THREES, 260, in_threes)
+
+
+@pytest.mark.exercise("1.11")
+def test_trains_until_no_pair_is_left(submission):
+    try:
+        check_corpus(submission, THREES, 300, in_threes)
+    except (ValueError, IndexError, KeyError) as error:
+        pytest.fail(
+            f"when no pair is left training must stop, but your function raised {error!r}",
+            pytrace=False,
+        )
+
+
+@pytest.mark.exercise("1.11")
+@pytest.mark.parametrize("documents", [[], ["", ""]], ids=["no documents", "empty documents"])
+def test_nothing_to_train_on(submission, documents):
+    try:
+        check_corpus(submission, documents, 300, spaced)
+    except (ValueError, IndexError, KeyError) as error:
+        pytest.fail(
+            f"{documents} has no pairs: there are no merges then; your function raised {error!r}",
+            pytrace=False,
+        )
+
+
+@pytest.mark.exercise("1.11")
+def test_each_document_is_cut_once(submission):
+    cut = []
+
+    def split(document):
+        cut.append(document)
+        return spaced(document)
+
+    documents = [document for document in STORIES if document]
+    submission.tokenize_corpus(list(documents), 264, split, END)
+    for text in cut:
+        assert text in documents, f"you called split with {_short(text)}: hand it one document"
+    assert len(cut) == len(documents), (
+        f"you called split {len(cut)} times for {len(documents)} documents: cut each of them once, "
+        "and keep the pieces for encoding"
+    )
+
+
+@pytest.mark.exercise("1.11")
+def test_documents_come_from_an_iterator(submission):
+    check_corpus(submission, STORIES, 264, spaced, given=iter)
+
+
+@pytest.mark.exercise("1.11")
+def test_the_text_of_a_special_token_is_ordinary(submission):
+    check_corpus(submission, [f"low{MARKER}lower", MARKER], 256, spaced)
+
+
+@pytest.mark.exercise("1.11")
+def test_drawn_documents(submission, draw):
+    for split in (spaced, in_threes):
+        documents = [
+            "".join(draw.choices("abc é", k=draw.choice((0, 4, 12, 30)))) for _ in range(5)
+        ]
+        check_corpus(submission, documents, 256 + draw.randint(1, 12), split)
+
+
+# --- 1.11 on nano's exercises ---
+
+
+def words(text: str) -> list[str]:
+    """GPT-2's pieces, where all is ASCII and nothing is contracted."""
+    return re.findall(r" ?[A-Za-z]+| ?[0-9]+| ?[^\sA-Za-z0-9]+|\s+(?!\S)|\s+", text)
+
+
+def by_hugging_face(documents: list[str], vocab_size: int) -> tuple[Merges, list[list[int]]]:
+    """Merges, and each document's ids, by `tokenizers`: each byte is a letter, in byte order."""
+    import tokenizers
+
+    letters = [chr(0x4E00 + byte) for byte in range(256)]
+    cut = [
+        ["".join(letters[byte] for byte in piece.encode()) for piece in words(document)]
+        for document in documents
+    ]
+    model = tokenizers.Tokenizer(tokenizers.models.BPE())
+    trainer = tokenizers.trainers.BpeTrainer(
+        vocab_size=vocab_size, initial_alphabet=letters, show_progress=False
+    )
+    model.train_from_iterator(cut, trainer)
+    ids = model.get_vocab()
+    merges = json.loads(model.to_str())["model"]["merges"]
+    texts = [model.encode(pieces, is_pretokenized=True).ids for pieces in cut]
+    return [(ids[left], ids[right]) for left, right in merges], texts
+
+
+@pytest.mark.exercise("1.11")
+def test_nanos_exercises(submission, monkeypatch, seed):
+    from phi1_lib.data.exercises import generate_exercises
+
+    check_corpus(submission, STORIES, 264, spaced)  # a mistake shows here, in less time
+    monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false")  # threads take memory, which is limited
+    problems, _ = generate_exercises(train=200, test=0, seed=seed)
+    documents = [problem.prompt + problem.canonical_solution for problem in problems]
+    merges, texts = by_hugging_face(documents, 512)
+    found_merges, found = two_lists(submission.tokenize_corpus(list(documents), 512, words, END))
+    for number, (mine, theirs) in enumerate(zip(found_merges, merges, strict=False)):
+        assert mine == theirs, (
+            f"merge {number} is {mine}: it is another in the trainer of `tokenizers`, which agrees "
+            "with all merges before"
+        )
+    assert len(found_merges) == len(merges), (
+        f"{len(found_merges)} merges are {256 + len(found_merges)} ids; 512 are asked"
+    )
+    tokens = bytes_of_tokens(merges)
+    for token in set(found) - {END}:
+        assert token in range(len(tokens)), f"there is no token with the id {token}"
+    left = found
+    for document, theirs in zip(documents, texts, strict=True):
+        end = left.index(END) if END in left else len(left)
+        mine, left = left[:end], left[end + 1 :]
+        text = b"".join(tokens[i] for i in mine).decode("utf-8", "replace")
+        assert text == document, f"the ids of {_short(document)} mean {_short(text)}"
+        assert mine == theirs, (
+            f"{_short(document)} comes back from its ids, but others have a lower rank"
+        )
+    assert found == joined([*ids, END] for ids in texts), (
+        "the documents are right; end_of_text follows the last one, and nothing follows that"
+    )

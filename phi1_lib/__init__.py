@@ -4,4 +4,4 @@ The folders are the pipeline of "Textbooks Are All You Need" (arXiv 2306.11644).
 package imports neither torch nor triton: each part brings in what it needs.
 """
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"

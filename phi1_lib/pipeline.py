@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from phi1_lib.data.problems import Problem
 from phi1_lib.data.shards import write_shards
 from phi1_lib.data.snippets import split_snippets
 from phi1_lib.run_folder import held
-from phi1_lib.tokenizer import END_OF_TEXT, Tokenizer
+from phi1_lib.tokenizer import END_OF_TEXT, Tokenizer, gpt2_files
 
 TOKENIZER_TRAINING_EXERCISES = 2_000  # our choice: enough for the vocabulary to know their words
 
@@ -172,33 +173,16 @@ def read_problems(path: Path) -> list[Problem]:
 def tokenizer_stage(run: Run, folder: Path) -> dict[str, Any]:
     """Train the vocabulary on what the model will read, or take phi-1's own."""
     if run.preset.data.tokenizer == "codegen":
-        vocab_json, merges_txt = _gpt2_files(run.vocab)
-        tokenizer = Tokenizer.codegen(vocab_json, merges_txt)
+        tokenizer = Tokenizer.codegen(*gpt2_files(run.vocab, download=True))
     else:
         exercises = read_problems(run.path("exercises", "train.jsonl"))
-        texts = [row["text"] for row in read_jsonl(run.path("filter", "snippets.jsonl"))]
-        texts += [p.prompt + p.canonical_solution for p in exercises[:TOKENIZER_TRAINING_EXERCISES]]
+        raw = (row["text"] for row in read_jsonl(run.path("filter", "snippets.jsonl")))
+        made = (p.prompt + p.canonical_solution for p in exercises[:TOKENIZER_TRAINING_EXERCISES])
         tokenizer = Tokenizer.train(
-            texts, run.preset.model.vocab_size, special_tokens=(END_OF_TEXT,)
+            chain(raw, made), run.preset.model.vocab_size, special_tokens=(END_OF_TEXT,)
         )
     tokenizer.save(folder / "tokenizer.json")
     return {"vocab_size": tokenizer.vocab_size, "kind": run.preset.data.tokenizer}
-
-
-def _gpt2_files(vocab: Path | None) -> tuple[Path, Path]:
-    """The two vocabulary files: from a given folder, else from the Hub (or its local cache)."""
-    if vocab is not None:
-        return vocab / "vocab.json", vocab / "merges.txt"
-    from huggingface_hub import hf_hub_download
-
-    try:
-        names = ("vocab.json", "merges.txt")
-        return tuple(Path(hf_hub_download("microsoft/phi-1", name)) for name in names)
-    except Exception as error:
-        raise ValueError(
-            f"phi-1's vocabulary files could not be fetched ({type(error).__name__}); put "
-            "vocab.json and merges.txt of GPT-2 into a folder and give it with --vocab FOLDER"
-        ) from None
 
 
 def shards_stage(run: Run, folder: Path) -> dict[str, Any]:
@@ -216,7 +200,7 @@ def shards_stage(run: Run, folder: Path) -> dict[str, Any]:
             leave=False,
         )  # fmt: skip
         index = write_shards(
-            (tokenizer.encode(text) for text in bar),
+            tokenizer.encode_stream(bar),
             folder / stage,
             end_of_text_id=tokenizer.end_of_text_id,
             vocab_size=run.preset.model.vocab_size,

@@ -7,7 +7,7 @@ A *pair* is a tuple of two token ids that stand side by side. Ids 0 to 255 are t
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 Pair = tuple[int, int]
 
@@ -315,4 +315,61 @@ def encode_with_special(
         ids.append(special_tokens[found])
         start = i = i + len(found)
     return ids + (encode(text[start:]) if start < len(text) else [])
+    # END SOLUTION
+
+
+def tokenize_corpus(
+    documents: Iterable[str], vocab_size: int, split: Callable[[str], list[str]], end_of_text: int
+) -> tuple[list[Pair], list[int]]:
+    """Exercise 1.11: Tokenise nano's corpus.
+
+    Train on all documents together, by the rule of exercise 1.5 with `min_count=1`: merge the best
+    pair until there are `vocab_size` ids, or until no pair is left. Return the merges and one list
+    of ids: the pieces of each document in their order, encoded by the rule of 1.6, and after each
+    document, an empty one too, the id `end_of_text`. `vocab_size` does not count that id.
+
+    A corpus says the same things again and again: its many pieces are few different ones. So go
+    through `documents` once (they may come from an iterator), `split` each once, train on each
+    different piece once, and encode it once. You may call your own functions.
+
+        tokenize_corpus(["aab aab", ""], 300, str.split, 999)
+            -> ([(97, 97), (256, 98)], [257, 257, 999, 999])
+    """
+    # BEGIN SOLUTION 1.11
+    # HINT: If the corpus holds the piece " return" a thousand times, how often must you look at
+    #   its pairs to count them, and how often must you encode it? What do you have to remember
+    #   about the piece for that?
+    # HINT: The plan: cut every document and keep its pieces. Count how often each different piece
+    #   occurs. Train on the different pieces, where a pair counts as often as its piece occurs.
+    #   Encode each different piece into a dictionary. Then go through the documents' pieces, write
+    #   out the ids that the dictionary holds for each, and put `end_of_text` after every document.
+    # HINT: Two details. Your function of 1.5 cuts the texts itself, so calling it would cut all of
+    #   them again: take its loop over instead, with the counts of 1.2. And when the last merge is
+    #   done, look at what training has made of each piece: has it not been encoded already?
+    cut = [split(document) for document in documents]
+    occurrences = Counter(piece for pieces in cut for piece in pieces)
+    encoded = {piece: list(piece.encode("utf-8")) for piece in occurrences}
+    merges: list[Pair] = []
+    while 256 + len(merges) < vocab_size:
+        counts: Counter[Pair] = Counter()
+        for piece, ids in encoded.items():
+            for pair in zip(ids, ids[1:], strict=False):
+                counts[pair] += occurrences[piece]
+        if not counts:
+            break
+        best = min(counts, key=lambda pair: (-counts[pair], pair))
+        for ids in encoded.values():
+            i = 0
+            while i < len(ids) - 1:
+                if (ids[i], ids[i + 1]) == best:
+                    ids[i : i + 2] = [256 + len(merges)]
+                i += 1
+        merges.append(best)
+    # Encoding a piece would repeat these merges in this order: training has encoded them all.
+    corpus: list[int] = []
+    for pieces in cut:
+        for piece in pieces:
+            corpus += encoded[piece]
+        corpus.append(end_of_text)
+    return merges, corpus
     # END SOLUTION

@@ -12,6 +12,7 @@ after a solution changed.
 """
 
 import argparse
+import ast
 import re
 import sys
 from pathlib import Path
@@ -57,9 +58,27 @@ def stub_text(solution: str, name: str = "the solution") -> str:
     return "\n".join(lines) + "\n"
 
 
-def is_unsolved(text: str, solution: str) -> bool:
-    """Tell whether a learner's file still holds every stub that its solution marks."""
-    return all(_raise_line(number) in text for number in exercise_numbers(solution))
+def is_unsolved(text: str, stub: str) -> bool:
+    """Tell whether a learner's file still leaves open all that the new stub leaves open.
+
+    A function that the file does not have yet counts as open.
+    """
+    try:
+        written = _functions(text)
+    except SyntaxError:
+        return False
+    return all(
+        "raise NotImplementedError" in written.get(name, body)
+        for name, body in _functions(stub).items()
+        if "raise NotImplementedError" in body
+    )
+
+
+def _functions(text: str) -> dict[str, str]:
+    """The source of every function and class at the top level, by name."""
+    nodes = (ast.FunctionDef, ast.ClassDef)
+    tops = [node for node in ast.parse(text).body if isinstance(node, nodes)]
+    return {node.name: ast.get_source_segment(text, node) or "" for node in tops}
 
 
 def write_stubs(solutions: Path, exercises: Path, force: bool = False) -> list[Path]:
@@ -75,7 +94,7 @@ def write_stubs(solutions: Path, exercises: Path, force: bool = False) -> list[P
         stub = stub_text(solution, source.name)
         target = exercises / source.name
         old = target.read_text(encoding="utf-8") if target.exists() else None
-        if old is not None and old != stub and not force and not is_unsolved(old, solution):
+        if old is not None and old != stub and not force and not is_unsolved(old, stub):
             raise ValueError(
                 f"{target} holds answers; keep a copy of it elsewhere, then add --force "
                 "(make stubs ARGS=--force)"

@@ -6,7 +6,7 @@ each of them as an answer. An exercise whose function the library has no use for
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from phi1_lib.course.exercises import Exercise, find_course, get_exercise
@@ -76,9 +76,9 @@ def _own(exercise: Exercise) -> Callable:
 
 def count_pairs(pieces: Mapping[tuple[int, ...], int]) -> dict[Pair, int]:
     """Exercise 1.2."""
-    from phi1_lib.tokenizer.trainer import _PairCounts
+    from phi1_lib.tokenizer.trainer import PairCounts
 
-    return dict(_PairCounts([list(piece) for piece in pieces], list(pieces.values())).counts)
+    return dict(PairCounts([list(piece) for piece in pieces], list(pieces.values())).counts)
 
 
 def merge_pair(ids: Sequence[int], pair: Pair, new_id: int) -> list[int]:
@@ -92,10 +92,10 @@ def train(
     texts: Sequence[str], vocab_size: int, split: Callable[[str], list[str]], min_count: int = 2
 ) -> list[Pair]:
     """Exercise 1.5: the library's own way of counting, with the exercise's rule for stopping."""
-    from phi1_lib.tokenizer.trainer import _PairCounts
+    from phi1_lib.tokenizer.trainer import PairCounts
 
     pieces = Counter(piece.encode("utf-8") for text in texts for piece in split(text))
-    pairs = _PairCounts([list(piece) for piece in pieces], list(pieces.values()))
+    pairs = PairCounts([list(piece) for piece in pieces], list(pieces.values()))
     merges: list[Pair] = []
     while 256 + len(merges) < vocab_size:
         best = pairs.best()
@@ -132,9 +132,9 @@ def decode(ids: Sequence[int], token_bytes: Sequence[bytes]) -> str:
 
 def split_spaces(text: str, longest: int = 31) -> list[str]:
     """Exercise 1.8."""
-    from phi1_lib.tokenizer.tokenizer import _match_longest
+    from phi1_lib.tokenizer.special import match_longest
 
-    runs = _match_longest([" " * length for length in range(2, longest + 1)])
+    runs = match_longest([" " * length for length in range(2, longest + 1)])
     return [part for part in (runs.split(text) if runs else [text]) if part]
 
 
@@ -145,9 +145,9 @@ def encode_with_special(
     encode: Callable[[str], list[int]],
 ) -> list[int]:
     """Exercise 1.10."""
-    from phi1_lib.tokenizer.tokenizer import _match_longest
+    from phi1_lib.tokenizer.special import match_longest
 
-    pattern = _match_longest(allowed)
+    pattern = match_longest(allowed)
     ids: list[int] = []
     for i, part in enumerate(pattern.split(text) if pattern else [text]):
         if i % 2:
@@ -155,6 +155,21 @@ def encode_with_special(
         elif part:
             ids += encode(part)
     return ids
+
+
+def tokenize_corpus(
+    documents: Iterable[str], vocab_size: int, split: Callable[[str], list[str]], end_of_text: int
+) -> tuple[list[Pair], list[int]]:
+    """Exercise 1.11."""
+    cut = [split(document) for document in documents]
+    pieces = [piece for document in cut for piece in document]
+    merges = train(pieces, vocab_size, lambda piece: [piece], min_count=1)
+    ranks = {pair: rank for rank, pair in enumerate(merges)}
+    encoded = {piece: encode_piece(piece.encode("utf-8"), ranks) for piece in set(pieces)}
+    ids: list[int] = []
+    for document in cut:
+        ids += [token for piece in document for token in encoded[piece]] + [end_of_text]
+    return merges, ids
 
 
 # ---- chapter 02: attention ----------------------------------------------------------------------
@@ -224,6 +239,7 @@ TWINS: dict[str, Callable] = {
     "1.7": decode,
     "1.8": split_spaces,
     "1.10": encode_with_special,
+    "1.11": tokenize_corpus,
     "2.1": softmax,
     "2.2": attention_scores,
     "2.3": hide_future,

@@ -59,6 +59,10 @@ def read_tokenizer_json(path: str | Path) -> Parts:
         listed = content.get("added_tokens") or []
         added = {token["content"]: token["id"] for token in listed if not token["special"]}
         special = {token["content"]: token["id"] for token in listed if token["special"]}
+        apart = added | special
+        fits = fits and len(apart) == len(listed)
+        fits = fits and all(isinstance(text, str) and text for text in apart)
+        fits = fits and all(vocab.get(text, i) == i for text, i in apart.items())
     except (KeyError, TypeError, AttributeError, ValueError):
         fits = False
     if not fits:
@@ -66,21 +70,19 @@ def read_tokenizer_json(path: str | Path) -> Parts:
             f"{path} is no byte-level BPE tokenizer in GPT-2's form (BPE without extras, ByteLevel "
             "pre-tokeniser without a prefix space, no normaliser); this library reads no other kind"
         )
-    apart = added | special
     # An added token that the model's own vocabulary does not list has an id after it.
-    vocab |= {text: i for text, i in apart.items() if text not in vocab}
+    vocab |= apart
     token_bytes, merge_ids = _check(vocab, merges, set(apart), path, path, _JSON_REMEDY)
     return token_bytes, merge_ids, special, added
 
 
-def write_tokenizer_json(
-    path: str | Path,
+def tokenizer_json(
     token_bytes: Sequence[bytes],
     merges: Sequence[tuple[int, int]],
     special_tokens: Mapping[str, int],
     added_tokens: Mapping[str, int],
-) -> None:
-    """Write the parts as a `tokenizer.json`; the file appears whole or not at all."""
+) -> str:
+    """The parts as the text of a `tokenizer.json`."""
     names = {i: text for text, i in special_tokens.items()}
     outside = set(added_tokens.values())
     vocab = {
@@ -119,7 +121,7 @@ def write_tokenizer_json(
             "merges": [[written[left], written[right]] for left, right in merges],
         },
     }
-    _write_whole(Path(path), json.dumps(content, ensure_ascii=False, indent=2) + "\n")
+    return json.dumps(content, ensure_ascii=False, indent=2) + "\n"
 
 
 def _has_gpt2_form(content: Any) -> bool:
@@ -146,7 +148,8 @@ def _check(
     remedy: str,
 ) -> tuple[list[bytes], list[tuple[int, int]]]:
     """Check that vocabulary and merges belong together; return bytes by id, and pairs of ids."""
-    if not isinstance(vocab, dict) or set(vocab.values()) != set(range(len(vocab))):
+    ids = list(vocab.values()) if isinstance(vocab, dict) else [None]
+    if not all(type(i) is int for i in ids) or sorted(ids) != list(range(len(ids))):
         raise ValueError(f"{vocab_file}: ids are not 0, 1, 2, ... without a gap. {remedy}")
     missing = [char for char in BYTE_TO_CHARACTER.values() if char not in vocab]
     if missing:
@@ -176,7 +179,7 @@ def _check(
 
 def _read_text(path: str | Path, remedy: str) -> str:
     try:
-        return Path(path).read_text(encoding="utf-8")
+        return Path(path).read_text(encoding="utf-8-sig")  # some editors put a mark in front
     except OSError as error:
         raise ValueError(f"{path} cannot be read ({error.strerror}). {remedy}") from None
     except UnicodeDecodeError:
@@ -184,16 +187,19 @@ def _read_text(path: str | Path, remedy: str) -> str:
 
 
 def _read_json(path: str | Path, remedy: str) -> Any:
+    text = _read_text(path, remedy)
     try:
-        return json.loads(_read_text(path, remedy))
+        return json.loads(text)
     except json.JSONDecodeError as error:
         raise ValueError(
             f"{path} is not whole JSON (line {error.lineno}: {error.msg}); it is damaged or cut "
             f"short. {remedy}"
         ) from None
+    except (ValueError, RecursionError) as error:  # a number too long to read, brackets too deep
+        raise ValueError(f"{path} cannot be read as JSON ({error}). {remedy}") from None
 
 
-def _write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str) -> None:
     """Write under a temporary name in the same folder, then rename: no reader sees half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")

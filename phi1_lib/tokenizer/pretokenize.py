@@ -25,3 +25,18 @@ def pretokenize(text: str) -> list[str]:
     them for Hugging Face's `tokenizers`.
     """
     return _FIND_PIECES(text)
+
+
+def reject_lone_surrogates(text: str, name: str = "the text") -> None:
+    """Refuse text that is not Unicode: a half of a UTF-16 pair has no bytes in UTF-8.
+
+    Raises:
+        ValueError: there is one; the message says which and where.
+    """
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"{name} holds a lone surrogate (U+{ord(text[error.start]):04X}) at index "
+            f"{error.start}; it is not Unicode text: read it with errors='replace', or leave it out"
+        ) from None

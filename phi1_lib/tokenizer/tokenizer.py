@@ -1,15 +1,19 @@
 """The tokenizer: text to token ids and back, exactly."""
 
-import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
-from phi1_lib.tokenizer import files
+from phi1_lib.tokenizer import files, stream
+from phi1_lib.tokenizer.byte_map import to_printable
 from phi1_lib.tokenizer.codegen import END_OF_TEXT, GPT2_VOCAB_SIZE, WHITESPACE_TOKENS
+from phi1_lib.tokenizer.counting import count_pieces
+from phi1_lib.tokenizer.fast import RustEncoder
 from phi1_lib.tokenizer.merging import apply_merges
-from phi1_lib.tokenizer.pretokenize import pretokenize
-from phi1_lib.tokenizer.trainer import count_pieces, train_merges
+from phi1_lib.tokenizer.pretokenize import pretokenize, reject_lone_surrogates
+from phi1_lib.tokenizer.special import match_longest
+from phi1_lib.tokenizer.trainer import train_merges
 
 # The cache holds at most this many pieces, none longer than this many characters: about 20 MB.
 _CACHE_PIECES = 65_536
@@ -60,14 +64,20 @@ class Tokenizer:
             (left, right): (rank, id_of[self._token_bytes[left] + self._token_bytes[right]])
             for rank, (left, right) in enumerate(self.merges)
         }
-        self._added_pattern = _match_longest(self.added_tokens)
+        self._added_pattern = match_longest(self.added_tokens)
         self._cache: dict[str, list[int]] = {}
 
     # ---- making one -------------------------------------------------------------------------
 
     @classmethod
     def train(
-        cls, texts: Iterable[str], vocab_size: int, special_tokens: Sequence[str] = ()
+        cls,
+        texts: Iterable[str | Path],
+        vocab_size: int,
+        special_tokens: Sequence[str] = (),
+        *,
+        workers: int = 1,
+        progress: bool = False,
     ) -> Self:
         """Learn a vocabulary from texts; see `trainer` for the rule.
 
@@ -75,12 +85,15 @@ class Tokenizer:
         tokens. The text of a special token in `texts` is ordinary text.
 
         Args:
+            texts: texts, or paths of UTF-8 text files; read one after the other, never kept.
             vocab_size: number of all ids, special tokens included.
+            workers: processes for pre-tokenisation; the result is the same for any number.
+            progress: show bars.
 
         Raises:
-            ValueError: no text, a lone surrogate, `vocab_size` below 256 + special tokens or more
-                than the texts can fill, a special token that is empty, repeated or already an
-                ordinary token.
+            ValueError: no text, a lone surrogate, a file that is no UTF-8 text, `vocab_size` below
+                256 + special tokens or more than the texts can fill, a special token that is
+                empty, repeated or already an ordinary token.
         """
         least = 256 + len(special_tokens)
         if vocab_size < least:
@@ -88,7 +101,10 @@ class Tokenizer:
                 f"vocab_size={vocab_size}: must be at least {least}: 256 bytes and "
                 f"{len(special_tokens)} special tokens"
             )
-        token_bytes, merges = train_merges(count_pieces(texts), vocab_size - len(special_tokens))
+        piece_counts = count_pieces(texts, workers=workers, progress=progress)
+        token_bytes, merges = train_merges(
+            piece_counts, vocab_size - len(special_tokens), progress=progress
+        )
         return cls(token_bytes, merges)._with_tokens(special_tokens, special=True)
 
     @classmethod
@@ -131,9 +147,7 @@ class Tokenizer:
         `tokenizers.Tokenizer.from_file` and `transformers.PreTrainedTokenizerFast` read it and
         give the same ids as `encode` with every special token allowed.
         """
-        files.write_tokenizer_json(
-            path, self._token_bytes, self.merges, self.special_tokens, self.added_tokens
-        )
+        files.write_whole(Path(path), self.tokenizer_json())
 
     def with_whitespace_tokens(self) -> Self:
         """This tokenizer with CodeGen's 38 whitespace tokens after the last id."""
@@ -141,15 +155,15 @@ class Tokenizer:
 
     def _with_tokens(self, texts: Sequence[str], special: bool) -> Self:
         taken = {*self.special_tokens, *self.added_tokens}
-        ordinary = {*self._token_bytes}
+        written = {to_printable(token) for token in self._token_bytes}
         new: dict[str, int] = {}
         for text in texts:
             if not text or text in taken or text in new:
                 raise ValueError(f"token {text!r} is empty or there already")
-            if special and text.encode("utf-8") in ordinary:
+            if text in written:  # `tokenizer.json` has one name for each token
                 raise ValueError(
-                    f"special token {text!r} is an ordinary token too; choose a text that does "
-                    "not occur, such as <|endoftext|>"
+                    f"token {text!r} is an ordinary token too, or written like one in a vocabulary "
+                    "file; choose a text that does not occur, such as <|endoftext|>"
                 )
             new[text] = self.vocab_size + len(new)
         return type(self)(
@@ -186,8 +200,20 @@ class Tokenizer:
         Raises:
             ValueError: there is no such id.
         """
-        self._check_id(token_id)
+        if not 0 <= token_id < self.vocab_size:
+            raise ValueError(self._no_such_id(token_id))
         return self._token_bytes[token_id]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to another process without the cache."""
+        parts = (self._token_bytes, self.merges, self.special_tokens, self.added_tokens)
+        return type(self), parts
+
+    def tokenizer_json(self) -> str:
+        """The text that `save` writes."""
+        return files.tokenizer_json(
+            self._token_bytes, self.merges, self.special_tokens, self.added_tokens
+        )
 
     def __repr__(self) -> str:
         return (
@@ -210,9 +236,9 @@ class Tokenizer:
             ValueError: the text holds a lone surrogate, or a name in `allowed_special` is no
                 special token of this tokenizer.
         """
-        _reject_lone_surrogate(text)
+        reject_lone_surrogates(text)
         ids: list[int] = []
-        pattern = _match_longest(self._allowed(allowed_special))
+        pattern = match_longest(self._allowed(allowed_special))
         # A pattern in a group splits into ordinary, match, ordinary, match, ..., ordinary.
         for i, part in enumerate(pattern.split(text) if pattern else [text]):
             if i % 2:
@@ -221,9 +247,59 @@ class Tokenizer:
                 self._encode_without_special(part, ids)
         return ids
 
+    @cached_property
+    def _rust(self) -> RustEncoder:
+        return RustEncoder(self.tokenizer_json())
+
+    def encode_batch(
+        self,
+        texts: Iterable[str],
+        allowed_special: Collection[str] = (),
+        *,
+        fast: bool = True,
+        workers: int = 1,
+    ) -> list[list[int]]:
+        """Encode many texts; for a corpus larger than memory take `encode_stream`.
+
+        The ids are those of `encode`, in the order of the texts.
+
+        Args:
+            texts, allowed_special: as for `encode`.
+            fast: let Hugging Face's Rust `tokenizers` do the work, on all cores. False: this
+                library's own Python.
+            workers: processes, for `fast=False`.
+
+        Raises:
+            ValueError: as `encode`, the text's number added; `workers` with `fast`.
+        """
+        return list(self.encode_stream(texts, allowed_special, fast=fast, workers=workers))
+
+    def encode_stream(
+        self,
+        texts: Iterable[str],
+        allowed_special: Collection[str] = (),
+        *,
+        fast: bool = True,
+        workers: int = 1,
+    ) -> Iterator[list[int]]:
+        """Yield the ids of one text after the other, as `encode_batch`, with a few texts in memory.
+
+        Texts are taken some at a time: at most 1,000, or those that hold a million characters.
+        """
+        allowed = self._allowed(allowed_special)
+        if not fast:
+            return stream.encode_in_python(self, texts, allowed, workers)
+        if workers != 1:
+            raise ValueError(
+                f"workers={workers}: the fast encoder takes all cores by itself; workers is for "
+                "fast=False"
+            )
+        return stream.encode_in_rust(self, self._rust, texts, allowed)
+
     def _allowed(self, names: Collection[str]) -> Collection[str]:
         if isinstance(names, str):
             raise ValueError(f"allowed_special={names!r}: write a collection, ({names!r},)")
+        names = tuple(names)
         for name in names:
             if name not in self.special_tokens:
                 raise ValueError(
@@ -258,40 +334,27 @@ class Tokenizer:
 
     # ---- ids to text ------------------------------------------------------------------------
 
-    def decode(self, ids: Iterable[int]) -> str:
+    def decode(self, ids: Iterable[int], *, lenient: bool = False) -> str:
         """Turn token ids into text, special tokens included.
 
         Ids that a model made up need not join to valid UTF-8; what is invalid becomes U+FFFD.
 
+        Args:
+            ids: token ids.
+            lenient: an id that does not exist becomes U+FFFD too.
+
         Raises:
-            ValueError: there is no such id.
+            ValueError: there is no such id; the message says which and where.
         """
         parts = []
-        for token_id in ids:
-            self._check_id(token_id)
-            parts.append(self._token_bytes[token_id])
+        for position, token_id in enumerate(ids):
+            if 0 <= token_id < self.vocab_size:
+                parts.append(self._token_bytes[token_id])
+            elif lenient:
+                parts.append("\ufffd".encode())
+            else:
+                raise ValueError(f"{self._no_such_id(token_id)} (position {position})")
         return b"".join(parts).decode("utf-8", errors="replace")
 
-    def _check_id(self, token_id: int) -> None:
-        if not 0 <= token_id < self.vocab_size:
-            raise ValueError(
-                f"token id {token_id}: this tokenizer has ids 0 to {self.vocab_size - 1}"
-            )
-
-
-def _match_longest(texts: Collection[str]) -> re.Pattern[str] | None:
-    """A pattern that finds the texts, from left to right, the longest first where two begin."""
-    if not texts:
-        return None
-    longest_first = sorted(texts, key=len, reverse=True)
-    return re.compile("(" + "|".join(re.escape(text) for text in longest_first) + ")")
-
-
-def _reject_lone_surrogate(text: str) -> None:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise ValueError(
-            f"the text holds a lone surrogate (U+{ord(text[error.start]):04X}) at index "
-            f"{error.start}; it is not Unicode text: read it with errors='replace'"
-        ) from None
+    def _no_such_id(self, token_id: int) -> str:
+        return f"token id {token_id}: this tokenizer has ids 0 to {self.vocab_size - 1}"

@@ -7,6 +7,13 @@ pair with the highest count is joined next; among equals the one with the smalle
 smaller right id, so the one whose tokens come first in the vocabulary. Inside a piece pairs are
 joined from left to right without overlap.
 
+Hugging Face's `tokenizers` trains by the same rule, with these differences
+(`tests/tokenizer/test_trainer_differences.py`). It numbers the bytes by their written characters
+(`byte_map`), so ties fall otherwise: from "ab c" it learns "ab" first, this trainer " c"; given the
+bytes in numeric order, its merges are ours. It numbers special tokens first, we last. It reads a
+file line by line, so that no piece holds a newline and the indentation after it. Where the text has
+too few pairs, or none, or `vocab_size` is below 256, it returns what it has; we raise.
+
 Source: Sennrich, Haddow and Birch 2016 (arXiv 1508.07909), algorithm 1, on bytes as in GPT-2. The
 same rule counted again from nothing before every merge is the oracle of
 `tests/tokenizer/test_trainer.py`.
@@ -14,33 +21,12 @@ same rule counted again from nothing before every merge is the oracle of
 
 import heapq
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from phi1_lib.tokenizer.pretokenize import pretokenize
+from tqdm import tqdm
 
 Pair = tuple[int, int]
-
-
-def count_pieces(texts: Iterable[str]) -> Counter[bytes]:
-    """Pre-tokenise every text and count the different pieces, as UTF-8 bytes.
-
-    Raises:
-        ValueError: `texts` is one string, or a text holds a lone surrogate.
-    """
-    if isinstance(texts, str | bytes):
-        raise ValueError("texts must be an iterable of strings, not one string: write [text]")
-    counts: Counter[str] = Counter()
-    for number, text in enumerate(texts):
-        try:
-            text.encode("utf-8")
-        except UnicodeEncodeError as error:
-            raise ValueError(
-                f"text {number} holds a lone surrogate at index {error.start}; it is not Unicode "
-                "text: read the file with errors='replace', or leave it out"
-            ) from None
-        counts.update(pretokenize(text))
-    return Counter({piece.encode("utf-8"): count for piece, count in counts.items()})
 
 
 def merge_pair(ids: list[int], pair: Pair, new_id: int) -> list[int]:
@@ -60,54 +46,78 @@ def merge_pair(ids: list[int], pair: Pair, new_id: int) -> list[int]:
     return merged
 
 
-class _PairCounts:
-    """How often each pair occurs and in which words, kept up to date while words change."""
+class PairCounts:
+    """How often each pair occurs and in which words, kept up to date while words change.
 
-    def __init__(self, words: list[list[int]], word_counts: list[int]) -> None:
-        self.words = words
-        self.word_counts = word_counts
+    Attributes:
+        counts: pair -> how often it occurs now.
+    """
+
+    def __init__(self, words: Sequence[Sequence[int]], word_counts: Sequence[int]) -> None:
+        """Count the pairs of words (pieces as ids), each worth as much as it occurs."""
         self.counts: Counter[Pair] = Counter()
-        self.words_with: defaultdict[Pair, set[int]] = defaultdict(set)
+        self._words = list(words)
+        self._word_counts = list(word_counts)
+        self._words_with: defaultdict[Pair, set[int]] = defaultdict(set)
         for index, word in enumerate(words):
             for pair in pairwise(word):
                 self.counts[pair] += word_counts[index]
-                self.words_with[pair].add(index)
-        # Smallest first: the highest count, then the smaller ids. An entry whose count is no
-        # longer true is skipped when it comes up; every change pushes a true one.
-        self.queue = [(-count, pair) for pair, count in self.counts.items()]
-        heapq.heapify(self.queue)
+                self._words_with[pair].add(index)
+        # Smallest first: the highest count, then the smaller ids.
+        self._queue = [(-count, pair) for pair, count in self.counts.items()]
+        heapq.heapify(self._queue)
 
     def best(self) -> Pair | None:
-        """The pair to join next, or None when every word is one token."""
-        while self.queue:
-            negative_count, pair = heapq.heappop(self.queue)
-            if self.counts[pair] == -negative_count > 0:
+        """Take out the pair to join next; None when every word is one token.
+
+        Once made, a pair only loses occurrences, to the pairs joined beside it. So no entry of the
+        queue is lower than the truth, and one that is too high is corrected when it comes up.
+        """
+        while self._queue:
+            negative_count, pair = heapq.heappop(self._queue)
+            count = self.counts[pair]
+            if count == -negative_count > 0:
                 return pair
+            if count > 0:
+                heapq.heappush(self._queue, (-count, pair))
         return None
 
     def merge(self, pair: Pair, new_id: int) -> None:
-        """Join the pair in the words that hold it; only their pairs are counted again."""
-        changed: set[Pair] = set()
-        for index in self.words_with.pop(pair):
-            old, count = self.words[index], self.word_counts[index]
-            new = merge_pair(old, pair, new_id)
-            self.words[index] = new
-            old_pairs, new_pairs = list(pairwise(old)), list(pairwise(new))
-            for old_pair in old_pairs:
-                self.counts[old_pair] -= count
-            for new_pair in new_pairs:
-                self.counts[new_pair] += count
-                self.words_with[new_pair].add(index)
-            for gone in set(old_pairs) - set(new_pairs) - {pair}:
-                self.words_with[gone].discard(index)
-            changed.update(old_pairs, new_pairs)
-        for touched in changed:
-            if self.counts[touched] > 0:
-                heapq.heappush(self.queue, (-self.counts[touched], touched))
+        """Join the pair in the words that hold it; only the pairs beside a join are counted anew.
+
+        In a run such as (a, a, a, a) the second join takes back what the first one counted: its
+        left neighbour is then the new token.
+        """
+        left, right = pair
+        made: defaultdict[Pair, set[int]] = defaultdict(set)
+        for index in self._words_with.pop(pair):
+            word, count = self._words[index], self._word_counts[index]
+            joined: list[int] = []
+            i = 0
+            while i < len(word):
+                if word[i] != left or i + 1 == len(word) or word[i + 1] != right:
+                    joined.append(word[i])
+                    i += 1
+                    continue
+                if joined:
+                    self.counts[joined[-1], left] -= count
+                    self.counts[joined[-1], new_id] += count
+                    made[joined[-1], new_id].add(index)
+                if i + 2 < len(word):
+                    self.counts[right, word[i + 2]] -= count
+                    self.counts[new_id, word[i + 2]] += count
+                    made[new_id, word[i + 2]].add(index)
+                joined.append(new_id)
+                i += 2
+            self._words[index] = joined
+        del self.counts[pair]
+        self._words_with.update(made)
+        for new_pair in made:
+            heapq.heappush(self._queue, (-self.counts[new_pair], new_pair))
 
 
 def train_merges(
-    piece_counts: Mapping[bytes, int], vocab_size: int
+    piece_counts: Mapping[bytes, int], vocab_size: int, *, progress: bool = False
 ) -> tuple[list[bytes], list[Pair]]:
     """Find merges until the vocabulary has `vocab_size` tokens.
 
@@ -115,8 +125,10 @@ def train_merges(
     stretches of the same bytes that both end as whole tokens go through the same merges.
 
     Args:
-        piece_counts: how often each piece occurs, as `count_pieces` gives it.
-        vocab_size: tokens wanted, the 256 bytes included, special tokens not.
+        piece_counts: how often each piece occurs, as `counting.count_pieces` gives it.
+        vocab_size: tokens wanted, the 256 bytes included, special tokens not. A smaller
+            vocabulary is a larger one cut short: the first merges are the same.
+        progress: show a bar with the merges found.
 
     Returns:
         The bytes of each token by id, and the merges in order, as pairs of ids.
@@ -131,16 +143,16 @@ def train_merges(
         raise ValueError("there is no text to train on: every text is empty")
     token_bytes = [bytes([byte]) for byte in range(256)]
     merges: list[Pair] = []
-    pairs = _PairCounts([list(piece) for piece in piece_counts], list(piece_counts.values()))
-    while len(token_bytes) < vocab_size:
+    pairs = PairCounts([list(piece) for piece in piece_counts], list(piece_counts.values()))
+    for new_id in tqdm(range(256, vocab_size), desc="merges", disable=not progress, leave=False):
         pair = pairs.best()
         if pair is None:
             raise ValueError(
                 f"vocab_size={vocab_size} (special tokens aside) is more than this text can fill: "
-                f"after {len(token_bytes)} tokens every piece is one token. Give more text or a "
+                f"after {new_id} tokens every piece is one token. Give more text or a "
                 "smaller vocab_size"
             )
-        pairs.merge(pair, new_id=len(token_bytes))
+        pairs.merge(pair, new_id)
         merges.append(pair)
         token_bytes.append(token_bytes[pair[0]] + token_bytes[pair[1]])
     return token_bytes, merges

@@ -27,7 +27,7 @@ ANY_CALL_OUT = re.compile(r"^> \*\*Exercise\b.*", re.MULTILINE)
 HEADING = re.compile(r"^(?P<marks>#{1,6}) (?P<text>.+)$", re.MULTILINE)
 CHECK = re.compile(r"^%check (?P<number>\S+)$", re.MULTILINE)
 NAMED = re.compile(r"^%%?(?:check|solve|hint|solution) (?P<number>\S+)$", re.MULTILINE)
-COUNTS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+COUNTS = "none one two three four five six seven eight nine ten eleven twelve".split()
 LONG_LINE = 12  # characters; a shorter line of code, such as `i += 1`, gives nothing away
 
 each_exercise = pytest.mark.parametrize("exercise", EXERCISES, ids=lambda found: found.number)

@@ -95,6 +95,22 @@ def test_an_old_stub_is_replaced(tree):
     assert write_stubs(tree / "solutions", tree / "exercises") == [target]
 
 
+def test_a_stub_grows_with_its_solution_but_an_answer_stays(tree):
+    """1.2 is new: the file is only replaced while 1.1, the one it has, is open."""
+    solutions, exercises = tree / "solutions", tree / "exercises"
+    target = exercises / "ch01_x.py"
+    before = STUB[: STUB.index("def shown")]
+    target.parent.mkdir(exist_ok=True)
+    target.write_text(before)
+    assert write_stubs(solutions, exercises) == [target]
+    answered = before.replace('raise NotImplementedError("Exercise 1.1")', "return 1")
+    for answer in (answered, answered.replace('"""Exercise 1.1: Area."""', ""), "def area(:"):
+        target.write_text(answer)
+        with pytest.raises(ValueError, match="holds answers"):
+            write_stubs(solutions, exercises)
+        assert target.read_text() == answer
+
+
 def test_each_solution_has_its_stub_and_grader():
     assert SOLUTIONS, "there are no solutions"
     for path in SOLUTIONS:

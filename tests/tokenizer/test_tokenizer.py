@@ -3,13 +3,13 @@
 import pickle
 from itertools import accumulate
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from phi1_lib.tokenizer import END_OF_TEXT, Tokenizer, pretokenize, tokenizer
-from phi1_lib.tokenizer.merging import apply_merges
-from phi1_lib.tokenizer.trainer import merge_pair
+from tests.tokenizer.families import FAMILIES
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 
@@ -20,9 +20,12 @@ def test_decoding_gives_the_text_again(tokenizer, whitespace_tokenizer, text):
     assert whitespace_tokenizer.decode(whitespace_tokenizer.encode(text)) == text
 
 
-@given(texts)
-def test_pieces_join_to_the_text(text):
-    assert "".join(pretokenize(text)) == text
+@pytest.mark.parametrize("family", FAMILIES)
+def test_decoding_gives_each_kind_of_text_again(tokenizer, whitespace_tokenizer, family):
+    text = FAMILIES[family]
+    for made in (tokenizer, whitespace_tokenizer):
+        assert made.decode(made.encode(text)) == text
+        assert made.decode(made.encode(text, made.special_tokens)) == text
 
 
 @given(st.lists(st.integers(0, 255)))
@@ -55,10 +58,23 @@ def test_special_text_is_ordinary_unless_allowed(tokenizer):
     assert tokenizer.decode(plain) == tokenizer.decode(allowed) == text
 
 
+def test_names_may_come_from_an_iterator(tokenizer):
+    assert tokenizer.encode(END_OF_TEXT, iter([END_OF_TEXT])) == [428]
+    assert tokenizer.encode_batch([END_OF_TEXT], iter([END_OF_TEXT])) == [[428]]
+
+
 def test_the_longer_special_token_wins_where_both_are_allowed(tokenizer):
     text = END_OF_TEXT + "|"
     assert tokenizer.encode(text, allowed_special=tokenizer.special_tokens) == [429]
     assert tokenizer.encode(text, allowed_special=[END_OF_TEXT]) == [428, ord("|")]
+
+
+def test_a_special_token_may_have_the_bytes_of_an_ordinary_one(tmp_path):
+    made = Tokenizer.train(["日日日 日日"], 261, ("日",))
+    made.save(tmp_path / "tokenizer.json")
+    for one in (made, Tokenizer.load(tmp_path / "tokenizer.json")):
+        assert one.encode("日") == one.encode_batch(["日"])[0] == [257]
+        assert one.encode("日", ("日",)) == one.encode_batch(["日"], ("日",))[0] == [260]
 
 
 @pytest.mark.parametrize("allowed", [END_OF_TEXT, ["<|start|>"]])
@@ -67,17 +83,61 @@ def test_unknown_special_token(tokenizer, allowed):
         tokenizer.encode("x", allowed_special=allowed)
 
 
-def test_lone_surrogate_is_named(tokenizer):
-    with pytest.raises(ValueError, match=r"lone surrogate \(U\+DC80\) at index 3"):
-        tokenizer.encode("abc\udc80d")
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("\udc80", r"U\+DC80\) at index 0"),
+        ("\ud83dab", r"U\+D83D\) at index 0"),
+        ("abc\udc80d", r"U\+DC80\) at index 3"),
+        ("🙂é \udfff", r"U\+DFFF\) at index 3"),
+        ("ab\ud83d", r"U\+D83D\) at index 2"),
+        ("x\ud83d\ude42", r"U\+D83D\) at index 1"),  # a pair: UTF-16's writing of 🙂, not text
+        (" " * 40 + "\udc00\ud800", r"U\+DC00\) at index 40"),
+    ],
+)
+def test_lone_surrogates_are_named(whitespace_tokenizer, text, message):
+    with pytest.raises(ValueError, match=rf"lone surrogate \({message}.* errors='replace'"):
+        whitespace_tokenizer.encode(text)
 
 
-@pytest.mark.parametrize("wrong", [-1, 430])
-def test_no_such_id(tokenizer, wrong):
+@pytest.mark.parametrize("wrong", [-1, 430, -(10**30), 10**30])
+@pytest.mark.parametrize("position", [0, 1, 2])
+def test_an_id_that_does_not_exist_is_named_with_its_place(tokenizer, wrong, position):
+    ids = [97, 98]
+    ids.insert(position, wrong)
+    with pytest.raises(ValueError, match=rf"token id {wrong}: .* 0 to 429 .*position {position}"):
+        tokenizer.decode(ids)
     with pytest.raises(ValueError, match=f"token id {wrong}: .* 0 to 429"):
-        tokenizer.decode([0, wrong])
-    with pytest.raises(ValueError, match=f"token id {wrong}"):
         tokenizer.token_bytes(wrong)
+    expected = ["a", "b"]
+    expected.insert(position, "\ufffd")
+    assert tokenizer.decode(ids, lenient=True) == "".join(expected)
+
+
+def test_lenient_decoding_changes_nothing_else(whitespace_tokenizer):
+    ids = range(whitespace_tokenizer.vocab_size)
+    assert whitespace_tokenizer.decode(ids, lenient=True) == whitespace_tokenizer.decode(ids)
+    # A wrong id stands between the halves of a character: neither half is text then.
+    first, second = "é".encode()
+    assert whitespace_tokenizer.decode([first, 10**6, second], lenient=True) == "\ufffd" * 3
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.int32, np.uint16])
+def test_ids_of_numpy(tokenizer, kind):
+    text = "return self"
+    ids = np.array(tokenizer.encode(text), dtype=kind)
+    assert tokenizer.decode(ids) == text  # an array, whose items are numpy's integers
+    assert tokenizer.decode([np.array(i) for i in ids]) == text  # arrays without a dimension
+    assert tokenizer.token_bytes(ids[0]) == b"return"
+    with pytest.raises(ValueError, match=r"token id 430: .*position 1"):
+        tokenizer.decode(np.array([0, 430], dtype=kind))
+
+
+@pytest.mark.parametrize("wrong", [1.5, "a", None])
+def test_what_is_no_integer_is_refused(tokenizer, wrong):
+    for lenient in (False, True):
+        with pytest.raises((TypeError, ValueError)):
+            tokenizer.decode([0, wrong], lenient=lenient)
 
 
 def test_no_end_of_text():
@@ -93,18 +153,15 @@ def test_no_end_of_text():
         (400, (), "vocab_size=400 .* more than this text can fill"),
         (260, ("",), "is empty"),
         (260, ("<s>", "<s>"), "there already"),
+        (256, (END_OF_TEXT, "<s>"), "vocab_size=256: must be at least 258"),
+        (0, (), "vocab_size=0: must be at least 256"),
         (258, ("a",), "ordinary token"),
+        (258, ("Ġ",), "ordinary token"),  # how vocabulary files write a space
     ],
 )
 def test_training_refuses(vocab_size, special, message):
     with pytest.raises(ValueError, match=message):
         Tokenizer.train(["abcd abcd"], vocab_size, special)
-
-
-@pytest.mark.parametrize("nothing", [[], [""], iter(())])
-def test_training_on_nothing(nothing):
-    with pytest.raises(ValueError, match="no text to train on"):
-        Tokenizer.train(nothing, 300)
 
 
 def test_whitespace_tokens(whitespace_tokenizer):
@@ -125,25 +182,6 @@ def test_whitespace_tokens(whitespace_tokenizer):
         whitespace_tokenizer.with_whitespace_tokens()
 
 
-@given(st.lists(st.sampled_from(b"abc \n"), max_size=60))
-def test_the_heap_gives_what_looking_everywhere_gives(byte_ids):
-    """Oracle: one merge after the other in order of rank, over the whole piece."""
-    trained = Tokenizer.train(["aaaaabbb aaab caab bca  \n\n  a abc"], 268)
-    expected = byte_ids
-    for rank, pair in enumerate(trained.merges):
-        expected = merge_pair(expected, pair, 256 + rank)
-    table = {pair: (rank, 256 + rank) for rank, pair in enumerate(trained.merges)}
-    assert apply_merges(byte_ids, table) == expected
-
-
-def test_a_candidate_whose_pair_changed_waits_for_its_new_rank():
-    """In `cabd` a+b goes first; c+a is gone then, and ab+d comes before c+ab."""
-    a, b, c, d = b"abcd"
-    merges = [(a, b), (c, a), (256, d), (c, 256)]
-    table = {pair: (rank, 256 + rank) for rank, pair in enumerate(merges)}
-    assert apply_merges(list(b"cabd"), table) == [c, 258]
-
-
 def test_the_cache_stays_bounded(corpus, monkeypatch):
     monkeypatch.setattr(tokenizer, "_CACHE_PIECES", 5)
     fresh = Tokenizer.train(corpus, 300)
@@ -157,11 +195,6 @@ def test_the_cache_stays_bounded(corpus, monkeypatch):
 def test_encoding_does_not_hand_out_the_cache(tokenizer):
     tokenizer.encode("return").append(99)
     assert tokenizer.decode(tokenizer.encode("return")) == "return"
-
-
-def test_a_long_text_without_a_space(tokenizer):
-    text = "etaoinshrd" * 20_000
-    assert tokenizer.decode(tokenizer.encode(text)) == text
 
 
 def test_travels_to_another_process(tokenizer):

@@ -1,7 +1,11 @@
-"""Oracles: the same rule counted from nothing before every merge, and `tokenizers`' trainer."""
+"""Oracles: the same rule counted from nothing before every merge, and `tokenizers`' trainer.
+
+Where the rules of the two trainers part is in `test_trainer_differences.py`.
+"""
 
 import re
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 import tokenizers
@@ -9,7 +13,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tokenizers import models, pre_tokenizers, trainers
 
-from phi1_lib.tokenizer.trainer import count_pieces, merge_pair, train_merges
+from phi1_lib.tokenizer.counting import count_pieces
+from phi1_lib.tokenizer.trainer import PairCounts, merge_pair, train_merges
 
 # Few letters, so that ties, overlaps and repeated merges are common.
 pieces = st.dictionaries(
@@ -92,6 +97,67 @@ def test_same_merges_as_tokenizers_on_code(corpus):
     assert train_merges(counts, 450) == hugging_face(counts, 450)
 
 
+@settings(max_examples=100, deadline=None)
+@given(pieces, st.lists(st.integers(0, 3), max_size=6))
+def test_pair_counts_stay_true(piece_counts, choices):
+    """Merging any pair at all, not only the best; oracle: counting again."""
+    words = [list(piece) for piece in piece_counts]
+    weights = list(piece_counts.values())
+    pairs = PairCounts(words, weights)
+    for new_id, choice in enumerate(choices, start=256):
+        expected = Counter()
+        for word, weight in zip(words, weights, strict=True):
+            for pair in pairwise(word):
+                expected[pair] += weight
+        assert +pairs.counts == expected
+        if not expected:
+            break
+        chosen = sorted(expected)[choice % len(expected)]
+        pairs.merge(chosen, new_id)
+        words = [merge_pair(word, chosen, new_id) for word in words]
+
+
+class Watched(list):
+    """A word that counts how often it is looked at."""
+
+    looks = 0
+
+    def __iter__(self):
+        self.looks += 1
+        return super().__iter__()
+
+    def __getitem__(self, place):
+        self.looks += 1
+        return super().__getitem__(place)
+
+
+def test_a_merge_looks_only_at_words_that_hold_the_pair():
+    words = [Watched(b"cde"), Watched(b"cabd"), Watched(b"ba")]
+    pairs = PairCounts(words, [1, 2, 3])
+    before = [word.looks for word in words]
+    pairs.merge((ord("a"), ord("b")), 256)
+    looks = [word.looks - earlier for word, earlier in zip(words, before, strict=True)]
+    assert looks[0] == looks[2] == 0 < looks[1]
+
+
+def test_a_smaller_vocabulary_is_a_larger_one_cut_short(corpus):
+    counts = count_pieces(corpus)
+    tokens, merges = train_merges(counts, 450)
+    assert train_merges(counts, 300) == (tokens[:300], merges[:44])
+
+
+@given(st.randoms(use_true_random=False))
+def test_the_order_of_the_pieces_does_not_matter(corpus, random):
+    counts = count_pieces(corpus)
+    shuffled = random.sample(list(counts.items()), len(counts))
+    assert train_merges(dict(shuffled), 300) == train_merges(counts, 300)
+
+
+def test_counts_beyond_32_bits():
+    _, merges = train_merges({b"ab": 3_000_000_000, b"cd": 4_000_000_000, b"xy": 9}, 259)
+    assert merges == [(99, 100), (97, 98), (120, 121)]
+
+
 def test_by_hand():
     tokens, merges = train_merges({b"aab": 3, b"ab": 1, b"c": 9}, 258)
     assert merges == [(ord("a"), ord("b")), (ord("a"), 256)]
@@ -103,25 +169,21 @@ def test_ties_go_to_the_smaller_ids():
     assert merges == [(ord("y"), ord("x"))]
 
 
-def test_pieces_are_counted_not_joined():
-    assert count_pieces(["a  b b", "b"]) == {b"a": 1, b" ": 1, b" b": 2, b"b": 1}
-
-
 def test_merge_pair_does_not_overlap():
     assert merge_pair([1, 1, 1, 2, 1, 1], (1, 1), 9) == [9, 1, 2, 9]
+
+
+@pytest.mark.parametrize("size", [-1, 0, 255])
+def test_no_room_for_the_bytes(size):
+    with pytest.raises(ValueError, match=f"vocab_size={size}: must be at least 256"):
+        train_merges({b"ab": 1}, size)
+
+
+def test_the_bytes_alone():
+    assert train_merges({b"ab": 1}, 256) == ([bytes([byte]) for byte in range(256)], [])
 
 
 @pytest.mark.parametrize("counts", [{}, {b"a": 0}])
 def test_nothing_to_train_on(counts):
     with pytest.raises(ValueError, match="no text to train on"):
         train_merges(counts, 300)
-
-
-def test_one_string_is_no_corpus():
-    with pytest.raises(ValueError, match="write .text."):
-        count_pieces("abc")
-
-
-def test_lone_surrogate_is_named():
-    with pytest.raises(ValueError, match="text 1 holds a lone surrogate at index 2"):
-        count_pieces(["fine", "ab\ud800"])

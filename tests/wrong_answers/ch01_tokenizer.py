@@ -1,5 +1,38 @@
 """Named wrong answers for chapter 01. Each must fail with a message that names the mistake."""
 
+# What wrong answers to 1.11 do right.
+CORPUS = """
+def join(ids, pair, new_id):
+    i = 0
+    while i < len(ids) - 1:
+        if (ids[i], ids[i + 1]) == pair:
+            ids[i : i + 2] = [new_id]
+        i += 1
+
+
+def merges_of(occurrences, vocab_size, min_count=1):
+    words, merges = [(list(piece.encode()), n) for piece, n in occurrences.items()], []
+    while 256 + len(merges) < vocab_size:
+        counts = Counter()
+        for ids, n in words:
+            for pair in zip(ids, ids[1:]):
+                counts[pair] += n
+        best = min(counts, key=lambda pair: (-counts[pair], pair), default=None)
+        if best is None or counts[best] < min_count:
+            break
+        for ids, _ in words:
+            join(ids, best, 256 + len(merges))
+        merges.append(best)
+    return merges
+
+
+def ids_of(piece, merges):
+    ids = list(piece.encode())
+    for rank, pair in enumerate(merges):
+        join(ids, pair, 256 + rank)
+    return ids
+"""
+
 WRONG_ANSWERS = [
     # exercise, name of the mistake, code that replaces the function, a fragment of the message
     (
@@ -105,7 +138,7 @@ def count_pairs(pieces):
             counts[piece[i], piece[i + 1]] += n
     return dict(counts)
 """,
-        "right is",
+        "the last pair of each piece is missing",
     ),
     (
         "1.3",
@@ -251,6 +284,18 @@ def merge_pair(ids, pair, new_id):
         "the order matters",
     ),
     (
+        "1.4",
+        "keeps the right half",
+        """
+def merge_pair(ids, pair, new_id):
+    merged = []
+    for i in range(len(ids)):
+        merged.append(new_id if tuple(ids[i : i + 2]) == pair else ids[i])
+    return merged
+""",
+        "the right half stayed",
+    ),
+    (
         "1.5",
         "merges across pre-tokens",
         """
@@ -388,6 +433,106 @@ def train(texts, vocab_size, split, min_count=2):
         "training went on below min_count",
     ),
     (
+        "1.5",
+        "ties go to the pair met first",
+        """
+def train(texts, vocab_size, split, min_count=2):
+    pieces, merges = [list(p.encode()) for text in texts for p in split(text)], []
+    while 256 + len(merges) < vocab_size:
+        counts = Counter(pair for ids in pieces for pair in zip(ids, ids[1:]))
+        best = max(counts, key=counts.get, default=None)
+        if best is None or counts[best] < min_count:
+            break
+        for ids in pieces:
+            i = 0
+            while i < len(ids) - 1:
+                if (ids[i], ids[i + 1]) == best:
+                    ids[i : i + 2] = [256 + len(merges)]
+                i += 1
+        merges.append(best)
+    return merges
+""",
+        "ties went to the pair met first",
+    ),
+    (
+        "1.5",
+        "counts the pairs once",
+        """
+def train(texts, vocab_size, split, min_count=2):
+    pieces = [list(p.encode()) for text in texts for p in split(text)]
+    counts = Counter(pair for ids in pieces for pair in zip(ids, ids[1:]))
+    order = sorted(counts, key=lambda pair: (-counts[pair], pair))
+    return [pair for pair in order if counts[pair] >= min_count][: vocab_size - 256]
+""",
+        "before the first merge only",
+    ),
+    (
+        "1.5",
+        "cuts pieces into characters",
+        """
+def train(texts, vocab_size, split, min_count=2):
+    pieces, merges = [list(map(ord, p)) for text in texts for p in split(text)], []
+    while 256 + len(merges) < vocab_size:
+        counts = Counter(pair for ids in pieces for pair in zip(ids, ids[1:]))
+        best = min(counts, key=lambda pair: (-counts[pair], pair), default=None)
+        if best is None or counts[best] < min_count:
+            break
+        for ids in pieces:
+            i = 0
+            while i < len(ids) - 1:
+                if (ids[i], ids[i + 1]) == best:
+                    ids[i : i + 2] = [256 + len(merges)]
+                i += 1
+        merges.append(best)
+    return merges
+""",
+        "é is two bytes",
+    ),
+    (
+        "1.5",
+        "one merge too few",
+        """
+def train(texts, vocab_size, split, min_count=2):
+    pieces, merges = [list(p.encode()) for text in texts for p in split(text)], []
+    while 256 + len(merges) < vocab_size - 1:
+        counts = Counter(pair for ids in pieces for pair in zip(ids, ids[1:]))
+        best = min(counts, key=lambda pair: (-counts[pair], pair), default=None)
+        if best is None or counts[best] < min_count:
+            break
+        for ids in pieces:
+            i = 0
+            while i < len(ids) - 1:
+                if (ids[i], ids[i + 1]) == best:
+                    ids[i : i + 2] = [256 + len(merges)]
+                i += 1
+        merges.append(best)
+    return merges
+""",
+        "one merge is missing",
+    ),
+    (
+        "1.5",
+        "wants more than min_count",
+        """
+def train(texts, vocab_size, split, min_count=2):
+    pieces, merges = [list(p.encode()) for text in texts for p in split(text)], []
+    while 256 + len(merges) < vocab_size:
+        counts = Counter(pair for ids in pieces for pair in zip(ids, ids[1:]))
+        best = min(counts, key=lambda pair: (-counts[pair], pair), default=None)
+        if best is None or counts[best] <= min_count:
+            break
+        for ids in pieces:
+            i = 0
+            while i < len(ids) - 1:
+                if (ids[i], ids[i + 1]) == best:
+                    ids[i : i + 2] = [256 + len(merges)]
+                i += 1
+        merges.append(best)
+    return merges
+""",
+        "exactly min_count times is merged too",
+    ),
+    (
         "1.6",
         "leftmost pair first",
         """
@@ -466,6 +611,25 @@ def encode_piece(piece, ranks):
         "still rank 0, at another place",
     ),
     (
+        "1.6",
+        "numbers the merges of the piece",
+        """
+def encode_piece(piece, ranks):
+    ids, new_id = list(piece), 256
+    while True:
+        known = [pair for pair in zip(ids, ids[1:]) if pair in ranks]
+        if not known:
+            return ids
+        best, i = min(known, key=lambda pair: ranks[pair]), 0
+        while i < len(ids) - 1:
+            if (ids[i], ids[i + 1]) == best:
+                ids[i : i + 2] = [new_id]
+            i += 1
+        new_id += 1
+""",
+        "makes the id 256 + r",
+    ),
+    (
         "1.7",
         "decodes token by token",
         """
@@ -511,6 +675,17 @@ def decode(ids, token_bytes):
     return b"".join(token_bytes[i] for i in ids).decode("utf-8", errors="replace")
 """,
         "negative numbers from its end",
+    ),
+    (
+        "1.7",
+        "leaves unknown ids to the list",
+        """
+def decode(ids, token_bytes):
+    if any(i < 0 for i in ids):
+        raise ValueError("no such id")
+    return b"".join(token_bytes[i] for i in ids).decode("utf-8", errors="replace")
+""",
+        "must raise ValueError, yours raised IndexError",
     ),
     (
         "1.8",
@@ -565,7 +740,7 @@ def split_spaces(text, longest=31):
 
     return re.split(f"( {{2,{longest}}})", text)
 """,
-        "right is",
+        "no part may be empty",
     ),
     (
         "1.8",
@@ -577,6 +752,33 @@ def split_spaces(text, longest=31):
     return [part for part in re.split("( {2,31})", text) if part]
 """,
         "`longest` is an argument",
+    ),
+    (
+        "1.8",
+        "takes tabs and newlines for spaces",
+        """
+def split_spaces(text, longest=31):
+    import re
+
+    return [part for part in re.split(rf"(\\s{{2,{longest}}})", text) if part]
+""",
+        "a newline was taken for a space",
+    ),
+    (
+        "1.8",
+        "a left-over space is a part",
+        """
+def split_spaces(text, longest=31):
+    import re
+
+    parts = re.split("(  +)", text)
+    cut = []
+    for i, part in enumerate(parts):
+        step = longest if i % 2 else max(1, len(part))
+        cut += [part[j : j + step] for j in range(0, len(part), step)]
+    return cut
+""",
+        "a single space left over",
     ),
     (
         "1.9",
@@ -724,5 +926,396 @@ def encode_with_special(text, special_tokens, allowed, encode):
     return ids
 """,
         "leave such stretches out",
+    ),
+    (
+        "1.10",
+        "forgets the text after the last token",
+        """
+def encode_with_special(text, special_tokens, allowed, encode):
+    names = sorted(allowed, key=len, reverse=True)
+    ids, start, i = [], 0, 0
+    while i < len(text):
+        found = next((name for name in names if text.startswith(name, i)), None)
+        if found is None:
+            i += 1
+            continue
+        ids += encode(text[start:i]) if start < i else []
+        ids.append(special_tokens[found])
+        start = i = i + len(found)
+    return ids
+""",
+        "the text after the last special token was lost",
+    ),
+    (
+        "1.10",
+        "only the first special token",
+        """
+def encode_with_special(text, special_tokens, allowed, encode):
+    found = [name for name in sorted(allowed, key=len, reverse=True) if name in text]
+    if not found:
+        return encode(text)
+    name = min(found, key=text.index)
+    before, _, after = text.partition(name)
+    ids = encode(before) if before else []
+    return ids + [special_tokens[name]] + (encode(after) if after else [])
+""",
+        "only the first special token was found",
+    ),
+    (
+        "1.11",
+        "no end_of_text",
+        CORPUS
+        + """
+def tokenize_corpus(documents, vocab_size, split, end_of_text):
+    texts = [split(document) for document in documents]
+    merges = merges_of(Counter(piece for text in texts for piece in text), vocab_size)
+    return merges, [i for text in texts for piece in text for i in ids_of(piece, merges)]
+""",
+        "end_of_text is missing",
+    ),
+    (
+        "1.11",
+        "end_of_text between documents only",
+        CORPUS
+        + """
+def tokenize_corpus(documents, vocab_size, split, end_of_text):
+    texts = [split(document) for document in documents]
+    merges = merges_of(Counter(piece for text in texts for piece in text), vocab_size)
+    ids = []
+    for text in texts:
+        ids += [end_of_text] if ids else []
+        ids += [i for piece in text for i in ids_of(piece, merges)]
+    return merges, ids
+""",
+        "it follows the last too",
+    ),
+    (
+        "1.11",
+        "end_of_text before each document",
+        CORPUS
+        + """
+def tokenize_corpus(documents, vocab_size, split, end_of_text):
+    texts = [split(document) for document in documents]
+    merges = merges_of(Counter(piece for text in texts for piece in text), vocab_size)
+    ids = []
+    for text in texts:
+        ids += [end_of_text] + [i for piece in text for i in ids_of(piece, merges)]
+    return merges, ids
+""",
+        "stands before each document",
+    ),
+    (
+        "1.11",
+        "an id of its own for end_of_text",
+        CORPUS
+        + """
+def tokenize_corpus(documents, vocab_size, split, end_of_text):
+    texts = [split(document) for document in documents]
+    merges = merges_of(Counter(piece for text in texts for piece in text), vocab_size)
+    ids = []
+    for text in texts:
+        ids += [i for piece in text for i in ids_of(piece, merges)] + [256 + len(merges)]
+    return merges, ids
+""",
+        "make no id of your own",
+    ),
+    (
+        "1.11",
+        "counts end_of_text among the ids",
+        CORPUS
+        + """
+def tokenize_corpus(documents, vocab_size, split, end_of_text):
+    texts = [split(document) for document in documents]
+    merges = merges_of(Counter(piece for text in texts for piece in text), vocab_size - 1)
+    ids = []
+    for text in texts:
+        ids += [i for piece in text for i in ids_of(piece, merges)] + [end_of_text]
+    return merges, ids
+""",
+        "vocab_size does not count end_of_text",
+    ),
+    (
+        "1.11",
+        "leaves empty documents out",
+        CORPUS
+        + """
+def tokenize_corpus(documents, vocab_size, split, end_of_text):
+    texts = [split(document) for document in documents if document]
+    merges = merges_of(Counter(piece for text in texts for piece in text), vocab_size)
+    ids = []
+    for text in texts:
+        ids += [i for piece in text for i in ids_of(piece, merges)] + [end_of_text]
+    return merges, ids
+""",
+        "an empty document was left out",
+    ),
+    (
+        "1.11",
+        "joins the documents",
+        CORPUS
+        + """
+def tokenize_corpus(documents, vocab_size, split, end_of_text):
+    pieces = split("".join(documents))
+    merges = merges_of(Counter(pieces), vocab_size)
+    return merges, [i for piece in pieces for i in ids_of(piece, merges)] + [end_of_text]
+""",
+        "documents were joined",
+    ),
+    (
+        "1.11",
+        "joins the documents by a text",
+        CORPUS
+        + """
+def tokenize_corpus(documents, vocab_size, split, end_of_text):
+    marker = "<|endoftext|>"
+    texts = [split(document) for document in marker.join(documents).split(marker)]
+    merges = merges_of(Counter(piece for text in texts for piece in text), vocab_size)
+    ids = []
+    for text in texts:
+        ids += [i for piece in text for i in ids_of(piece, merges)] + [end_of_text]
+    return merges, ids
+""",
+        "became the id end_of_text",
+    ),
+    (
+        "1.11",
+        "trains on each document by itself",
+        CORPUS
+        + """
+def tokenize_corpus(documents, vocab_size, split, end_of_text):
+    texts = [split(document) for document in documents]
+    merges = []
+    for text in texts:
+        merges += merges_of(Counter(text), vocab_size)
+    ids = []
+    for text in texts:
+        ids += [i for piece in text for i in ids_of(piece, merges)] + [end_of_text]
+    return merges, ids
+""",
+        "trained on by itself",
+    ),
+    (
+        "1.11",
+        "trains on whole documents",
+        CORPUS
+        + """
+def tokenize_corpus(documents, vocab_size, split, end_of_text):
+    documents = list(documents)
+    texts = [split(document) for document in documents]
+    merges = merges_of(Counter(documents), vocab_size)
+    ids = []
+    for text in texts:
+        ids += [i for piece in text for i in ids_of(piece, merges)] + [end_of_text]
+    return merges, ids
+""",
+        "merges cross pieces",
+    ),
+    (
+        "1.11",
+        "trains on each different piece once",
+        CORPUS
+        + """
+def tokenize_corpus(documents, vocab_size, split, end_of_text):
+    texts = [split(document) for document in documents]
+    merges = merges_of(dict.fromkeys((p for text in texts for p in text), 1), vocab_size)
+    ids = []
+    for text in texts:
+        ids += [i for piece in text for i in ids_of(piece, merges)] + [end_of_text]
+    return merges, ids
+""",
+        "every different piece was counted once",
+    ),
+    (
+        "1.11",
+        "counts a piece once in each document",
+        CORPUS
+        + """
+def tokenize_corpus(documents, vocab_size, split, end_of_text):
+    texts = [split(document) for document in documents]
+    merges = merges_of(Counter(piece for text in texts for piece in set(text)), vocab_size)
+    ids = []
+    for text in texts:
+        ids += [i for piece in text for i in ids_of(piece, merges)] + [end_of_text]
+    return merges, ids
+""",
+        "counted once in each document",
+    ),
+    (
+        "1.11",
+        "stops at pairs that occur once",
+        CORPUS
+        + """
+def tokenize_corpus(documents, vocab_size, split, end_of_text):
+    texts = [split(document) for document in documents]
+    merges = merges_of(Counter(piece for text in texts for piece in text), vocab_size, 2)
+    ids = []
+    for text in texts:
+        ids += [i for piece in text for i in ids_of(piece, merges)] + [end_of_text]
+    return merges, ids
+""",
+        "at pairs that occur once",
+    ),
+    (
+        "1.11",
+        "encodes by the longest match",
+        CORPUS
+        + """
+def tokenize_corpus(documents, vocab_size, split, end_of_text):
+    texts = [split(document) for document in documents]
+    merges = merges_of(Counter(piece for text in texts for piece in text), vocab_size)
+    tokens = {bytes([byte]): byte for byte in range(256)}
+    texts_of = list(tokens)
+    for left, right in merges:
+        texts_of.append(texts_of[left] + texts_of[right])
+        tokens[texts_of[-1]] = len(tokens)
+    ids = []
+    for text in texts:
+        for piece in text:
+            data = piece.encode()
+            while data:
+                size = next(n for n in range(len(data), 0, -1) if data[:n] in tokens)
+                ids.append(tokens[data[:size]])
+                data = data[size:]
+        ids.append(end_of_text)
+    return merges, ids
+""",
+        "the lowest rank goes first",
+    ),
+    (
+        "1.11",
+        "encodes whole documents",
+        CORPUS
+        + """
+def tokenize_corpus(documents, vocab_size, split, end_of_text):
+    documents = list(documents)
+    texts = [split(document) for document in documents]
+    merges = merges_of(Counter(piece for text in texts for piece in text), vocab_size)
+    ids = []
+    for document in documents:
+        ids += ids_of(document, merges) + [end_of_text]
+    return merges, ids
+""",
+        "must not join two pieces",
+    ),
+    (
+        "1.11",
+        "writes each different piece once",
+        CORPUS
+        + """
+def tokenize_corpus(documents, vocab_size, split, end_of_text):
+    texts = [split(document) for document in documents]
+    merges = merges_of(Counter(piece for text in texts for piece in text), vocab_size)
+    different = dict.fromkeys(piece for text in texts for piece in text)
+    return merges, [i for piece in different for i in ids_of(piece, merges)] + [end_of_text]
+""",
+        "each different piece stands once",
+    ),
+    (
+        "1.11",
+        "cuts each document twice",
+        CORPUS
+        + """
+def tokenize_corpus(documents, vocab_size, split, end_of_text):
+    documents = list(documents)
+    pieces = Counter(piece for document in documents for piece in split(document))
+    merges = merges_of(pieces, vocab_size)
+    ids = []
+    for document in documents:
+        ids += [i for piece in split(document) for i in ids_of(piece, merges)] + [end_of_text]
+    return merges, ids
+""",
+        "cut each of them once",
+    ),
+    (
+        "1.11",
+        "goes through an iterator twice",
+        CORPUS
+        + """
+def tokenize_corpus(documents, vocab_size, split, end_of_text):
+    pieces = Counter(piece for document in documents for piece in split(document))
+    merges = merges_of(pieces, vocab_size)
+    ids = []
+    for document in documents:
+        ids += [i for piece in split(document) for i in ids_of(piece, merges)] + [end_of_text]
+    return merges, ids
+""",
+        "an iterator can be gone through once",
+    ),
+    (
+        "1.11",
+        "returns a list for each document",
+        CORPUS
+        + """
+def tokenize_corpus(documents, vocab_size, split, end_of_text):
+    texts = [split(document) for document in documents]
+    merges = merges_of(Counter(piece for text in texts for piece in text), vocab_size)
+    return merges, [
+        [i for piece in text for i in ids_of(piece, merges)] + [end_of_text] for text in texts
+    ]
+""",
+        "one list for all of them is asked",
+    ),
+    (
+        "1.11",
+        "returns the ids alone",
+        CORPUS
+        + """
+def tokenize_corpus(documents, vocab_size, split, end_of_text):
+    texts = [split(document) for document in documents]
+    merges = merges_of(Counter(piece for text in texts for piece in text), vocab_size)
+    ids = []
+    for text in texts:
+        ids += [i for piece in text for i in ids_of(piece, merges)] + [end_of_text]
+    return ids
+""",
+        "two lists are asked",
+    ),
+    (
+        "1.11",
+        "fails when nothing is left",
+        CORPUS
+        + """
+def tokenize_corpus(documents, vocab_size, split, end_of_text):
+    texts = [split(document) for document in documents]
+    occurrences = Counter(piece for text in texts for piece in text)
+    encoded = {piece: list(piece.encode()) for piece in occurrences}
+    merges = []
+    while 256 + len(merges) < vocab_size:
+        counts = Counter()
+        for piece, ids in encoded.items():
+            for pair in zip(ids, ids[1:]):
+                counts[pair] += occurrences[piece]
+        best = min(counts, key=lambda pair: (-counts[pair], pair))
+        for ids in encoded.values():
+            join(ids, best, 256 + len(merges))
+        merges.append(best)
+    return merges, [i for t in texts for i in [*(i for p in t for i in encoded[p]), end_of_text]]
+""",
+        "when no pair is left training must stop",
+    ),
+    (
+        "1.11",
+        "ties go to the pair met first",
+        CORPUS
+        + """
+def tokenize_corpus(documents, vocab_size, split, end_of_text):
+    texts = [split(document) for document in documents]
+    occurrences = Counter(piece for text in texts for piece in text)
+    encoded = {piece: list(piece.encode()) for piece in occurrences}
+    merges = []
+    while 256 + len(merges) < vocab_size:
+        counts = Counter()
+        for piece, ids in encoded.items():
+            for pair in zip(ids, ids[1:]):
+                counts[pair] += occurrences[piece]
+        if not counts:
+            break
+        best = max(counts, key=counts.get)
+        for ids in encoded.values():
+            join(ids, best, 256 + len(merges))
+        merges.append(best)
+    return merges, [i for t in texts for i in [*(i for p in t for i in encoded[p]), end_of_text]]
+""",
+        "ties went to the pair met first",
     ),
 ]
