@@ -119,6 +119,9 @@ def generate(
     temperature: Annotated[
         float, typer.Option(help="0: always the likeliest token. Above: sample.")
     ] = 0.0,
+    top_k: Annotated[
+        int | None, typer.Option(help="Sample among this many likeliest tokens.")
+    ] = None,
     top_p: Annotated[
         float, typer.Option(help="Sample among the likeliest tokens that hold this share.")
     ] = 1.0,
@@ -126,7 +129,7 @@ def generate(
 ) -> None:
     """Let a model continue a prompt."""
     from phi1_lib.evaluation.humaneval import STOP_STRINGS
-    from phi1_lib.generation import generate as generate_ids
+    from phi1_lib.generation import stream
     from phi1_lib.model import Phi
     from phi1_lib.shipped import NANO
     from phi1_lib.tokenizer import Tokenizer
@@ -135,11 +138,12 @@ def generate(
     phi = Phi.from_pretrained(folder)
     tokenizer = Tokenizer.load(folder / "tokenizer.json")
     prompt = prompt.replace("\\n", "\n").rstrip()  # a shell passes \n as two characters
-    [new_ids] = generate_ids(
+    pieces = stream(
         phi,
-        [tokenizer.encode(prompt)],
+        tokenizer.encode(prompt),
         max_new_tokens,
         temperature=temperature,
+        top_k=top_k,
         top_p=top_p,
         seed=seed,
         stop=STOP_STRINGS,
@@ -147,7 +151,10 @@ def generate(
         end_of_text_id=tokenizer.end_of_text_id,
         used_vocab_size=tokenizer.vocab_size,
     )
-    typer.echo(prompt + tokenizer.decode(new_ids))
+    typer.echo(prompt, nl=False)
+    for piece in pieces:
+        typer.echo(piece, nl=False)
+    typer.echo()
 
 
 @app.command()

@@ -26,6 +26,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="folder with GPT-2's vocab.json and merges.txt, which the project does not ship",
     )
     parser.addoption(
+        "--phi1-weights",
+        metavar="FOLDER",
+        default=None,
+        help="folder with the released phi-1, which the project does not ship",
+    )
+    parser.addoption(
         "--strict-run",
         action="store_true",
         help="fail on a skip that tests/allowed_skips.txt does not list, and on fewer passed "

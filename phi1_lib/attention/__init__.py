@@ -1,25 +1,33 @@
-"""Causal multi-head attention: one function, several backends.
+"""Causal multi-head attention: one function, five backends.
 
-`explicit` is the definition, written to be read; `sdpa` calls PyTorch's fused kernels. Both take
-and return the layout (B, T, H, K), and both understand packed documents.
+`explicit` is the definition, written to be read. `tiled` is FlashAttention-2 in plain PyTorch, to
+be read beside the paper, and `triton` the same as a GPU kernel. `sdpa` calls PyTorch's fused
+kernels, `flash_attn` those of the package flash-attn. All take and return (B, T, H, K), and all
+understand packed documents.
 """
 
 import functools
+import importlib.util
 import logging
 
 import torch
 
+from phi1_lib.attention.checks import check_documents, check_packing, check_tensors
 from phi1_lib.attention.explicit import explicit_attention
 from phi1_lib.attention.sdpa import sdpa_attention
+from phi1_lib.attention.tiled import tiled_attention
 
-BACKENDS = ("explicit", "sdpa")
+__all__ = ["BACKENDS", "attend", "available_backends", "check_documents"]
 
-
-@functools.cache
-def _auto_backend() -> str:
-    """Choose a backend for this machine; the cache makes it say so once."""
-    logging.getLogger(__name__).info("attention backend auto: sdpa")
-    return "sdpa"
+BACKENDS = ("explicit", "tiled", "triton", "sdpa", "flash_attn")
+# The packages behind two of them, looked for once and not at every call.
+_INSTALLED = {name: importlib.util.find_spec(name) is not None for name in ("triton", "flash_attn")}
+_INSTALL = {
+    "triton": "the package triton is not installed; on Linux: pip install triton. For other "
+    "systems there is none: choose sdpa (fast) or tiled (the same algorithm)",
+    "flash_attn": "the package flash-attn is not installed; with a CUDA GPU and nvcc: "
+    'pip install --no-build-isolation ".[gpu]". Or choose sdpa',
+}
 
 
 def attend(
@@ -37,7 +45,7 @@ def attend(
     """Return softmax(q k^T scale + mask) v for every head.
 
     Args:
-        q: queries (B, T, H, K), any floating dtype.
+        q: queries (B, T, H, K) in float32, bfloat16, float16 or float64.
         k, v: keys and values (B, S, H, K), dtype and device of q.
         causal: a query sees the keys up to its own position. With fewer queries than keys, the
             queries are the last T positions: query t sees keys 0 .. t + S - T (the mask aligns at
@@ -45,76 +53,81 @@ def attend(
         cu_seqlens: int32 (documents + 1,), the borders of documents laid end to end in one row
             (B = 1, T = S = N): document i is tokens cu_seqlens[i] .. cu_seqlens[i + 1] - 1, and no
             query sees another document.
-        max_seqlen: tokens of the longest document. Needed by no backend so far; a kernel that
-            plans its launch on the host reads it.
+        max_seqlen: tokens of the longest document, for kernels that plan their launch on the host.
+            Without it they must ask the GPU.
         dropout: probability of dropping an attention weight. The caller passes 0 when not training.
         scale: factor on q k^T; 1 / sqrt(K) when None.
-        backend: "explicit", "sdpa" or "auto".
+        backend: one of `BACKENDS`, or "auto": flash_attn where it is installed and takes this
+            input, else sdpa.
 
     Returns:
         (B, T, H, K), dtype of q.
 
     Raises:
-        ValueError: an unknown backend, or shapes, dtypes or borders that do not fit.
+        ValueError: an unknown backend; shapes, dtypes or borders that do not fit; an input that
+            the backend cannot take.
+        ImportError: the backend's package is not installed.
 
     Source: "Attention Is All You Need" (arXiv 1706.03762), equation 1; `cu_seqlens` and the
-    bottom-right mask as in flash-attn 2.
+    bottom-right mask as in flash-attn 2. Every backend is checked against PyTorch in float64.
     """
-    _check_tensors(q, k, v)
+    check_tensors(q, k, v)
     if not 0.0 <= dropout < 1.0:
         raise ValueError(f"dropout={dropout!r}: must be in [0, 1)")
     if cu_seqlens is not None:
-        if q.shape[0] != 1 or q.shape[1] != k.shape[1]:
-            raise ValueError(
-                f"q has shape {tuple(q.shape)}, k {tuple(k.shape)}: packed documents (cu_seqlens) "
-                "are one row of as many queries as keys (B = 1, T = S)"
-            )
-        check_documents(cu_seqlens, q.shape[1], max_seqlen)
-    scale = q.shape[-1] ** -0.5 if scale is None else scale
+        check_packing(q, k, cu_seqlens, max_seqlen)
+    if scale is None:
+        scale = q.shape[-1] ** -0.5
+    function = _function(_auto(q) if backend == "auto" else backend)
+    return function(q, k, v, causal, cu_seqlens, max_seqlen, dropout, scale)
 
-    if backend == "auto":
-        backend = _auto_backend()
-    if backend == "sdpa":
-        return sdpa_attention(q, k, v, causal, cu_seqlens, dropout, scale)
+
+def available_backends() -> dict[str, str | None]:
+    """Return, for every backend, None, or why it cannot run on this machine and what would help."""
+    reasons: dict[str, str | None] = dict.fromkeys(BACKENDS)
+    reasons |= {name: _INSTALL[name] for name, installed in _INSTALLED.items() if not installed}
+    if _INSTALLED["flash_attn"] and not torch.cuda.is_available():
+        reasons["flash_attn"] = "flash-attn has kernels for CUDA GPUs only, and there is none here"
+    return reasons
+
+
+def _function(backend: str):
+    """Return a backend's function. A package that it needs is imported when first asked for."""
+    if not _INSTALLED.get(backend, True):
+        raise ImportError(f"backend={backend!r}: {_INSTALL[backend]}")
     if backend == "explicit":
-        return explicit_attention(q, k, v, causal, cu_seqlens, dropout, scale)
+        return explicit_attention
+    if backend == "tiled":
+        return tiled_attention
+    if backend == "triton":
+        from phi1_lib.attention.triton import triton_attention
+
+        return triton_attention
+    if backend == "sdpa":
+        return sdpa_attention
+    if backend == "flash_attn":
+        from phi1_lib.attention.flash import flash_attention
+
+        return flash_attention
     raise ValueError(f"backend={backend!r}: choose auto, {', '.join(BACKENDS)}")
 
 
-def _check_tensors(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> None:
-    if q.dim() != 4:
-        raise ValueError(f"q has shape {tuple(q.shape)}: must be (B, T, H, K)")
-    if k.shape != v.shape:
-        raise ValueError(f"k has shape {tuple(k.shape)}, v {tuple(v.shape)}: must be equal")
-    batch, _, heads, head_dim = q.shape
-    if k.dim() != 4 or (k.shape[0], k.shape[2], k.shape[3]) != (batch, heads, head_dim):
-        raise ValueError(
-            f"k has shape {tuple(k.shape)}: must be (B={batch}, S, H={heads}, K={head_dim}) "
-            f"to fit q of shape {tuple(q.shape)}"
-        )
-    if not q.dtype == k.dtype == v.dtype or not q.is_floating_point():
-        raise ValueError(
-            f"q, k and v are {q.dtype}, {k.dtype} and {v.dtype}: must be one floating dtype"
-        )
-    if not q.device == k.device == v.device:
-        raise ValueError(f"q, k, v lie on {q.device}, {k.device}, {v.device}: must be one device")
+def _auto(q: torch.Tensor) -> str:
+    """Choose a backend for this input, and say once which."""
+    # What flash-attn 2 takes, by its README: half precision, head size up to 256, Ampere or newer.
+    takes = (
+        _INSTALLED["flash_attn"]
+        and q.is_cuda
+        and q.dtype in (torch.float16, torch.bfloat16)
+        and q.shape[-1] <= 256
+        and torch.cuda.get_device_capability(q.device) >= (8, 0)
+    )
+    backend = "flash_attn" if takes else "sdpa"
+    if not torch.compiler.is_compiling():  # a compiled graph has no room for a log
+        _say(backend)
+    return backend
 
 
-def check_documents(cu_seqlens: torch.Tensor, tokens: int, max_seqlen: int | None = None) -> None:
-    """Raise ValueError unless `cu_seqlens` cuts `tokens` packed tokens into documents.
-
-    The values are looked at on the CPU only: on a GPU, reading them makes the host wait.
-    """
-    if cu_seqlens.dim() != 1 or len(cu_seqlens) < 2 or cu_seqlens.dtype != torch.int32:
-        raise ValueError(
-            f"cu_seqlens has shape {tuple(cu_seqlens.shape)} and dtype {cu_seqlens.dtype}: "
-            "must be (documents + 1,) of torch.int32"
-        )
-    if cu_seqlens.device.type != "cpu":
-        return
-    borders = cu_seqlens.tolist()
-    if borders[0] != 0 or borders[-1] != tokens or borders != sorted(borders):
-        raise ValueError(f"cu_seqlens={borders}: must rise from 0 to the {tokens} tokens there are")
-    longest = int(cu_seqlens.diff().max())
-    if max_seqlen is not None and max_seqlen < longest:
-        raise ValueError(f"max_seqlen={max_seqlen}: the longest document has {longest} tokens")
+@functools.cache
+def _say(backend: str) -> None:
+    logging.getLogger(__name__).info("attention backend auto: %s", backend)

@@ -9,13 +9,15 @@ def explicit_attention(
     v_BSHK: torch.Tensor,
     causal: bool,
     cu_seqlens: torch.Tensor | None,
+    max_seqlen: int | None,
     dropout: float,
     scale: float,
 ) -> torch.Tensor:
     """Return (B, T, H, K); arguments as `attend`, already checked.
 
-    Half-precision input is computed in float32 and rounded once at the end. Memory grows with
-    B x H x T x S, which is what the fused kernels avoid.
+    Half-precision input is computed in float32 and rounded once at the end (under autocast, which
+    has its own rules, the two products are not). Memory grows with B x H x T x S, which is what
+    the other backends avoid. `max_seqlen` is not needed here.
     """
     dtype = q_BTHK.dtype
     wide = torch.promote_types(dtype, torch.float32)

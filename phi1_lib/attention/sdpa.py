@@ -4,6 +4,7 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 
 from phi1_lib.attention.explicit import visible
+from phi1_lib.attention.packed import each_document
 
 
 def sdpa_attention(
@@ -12,24 +13,19 @@ def sdpa_attention(
     v_BSHK: torch.Tensor,
     causal: bool,
     cu_seqlens: torch.Tensor | None,
+    max_seqlen: int | None,
     dropout: float,
     scale: float,
 ) -> torch.Tensor:
     """Return (B, T, H, K); arguments as `attend`, already checked.
 
-    Packed documents are computed one after the other, so that nothing in one document can reach
-    another, not even through rounding.
+    Packed documents are computed one after the other. `max_seqlen` is not needed here.
     """
-    if cu_seqlens is None:
+
+    def one_document(q_BTHK, k_BSHK, v_BSHK):
         return _sdpa(q_BTHK, k_BSHK, v_BSHK, causal, dropout, scale)
-    lengths = cu_seqlens.diff().tolist()
-    documents = zip(
-        q_BTHK.split(lengths, dim=1),
-        k_BSHK.split(lengths, dim=1),
-        v_BSHK.split(lengths, dim=1),
-        strict=True,
-    )
-    return torch.cat([_sdpa(q, k, v, causal, dropout, scale) for q, k, v in documents], dim=1)
+
+    return each_document(one_document, q_BTHK, k_BSHK, v_BSHK, cu_seqlens)
 
 
 def _sdpa(
@@ -49,16 +45,19 @@ def _sdpa(
 
     # PyTorch's own causal flag aligns at the top left, which is ours only when T = S. One query
     # sees every key and needs no mask. Between the two the mask is spelled out.
-    mask_TS = None
-    if causal and 1 < queries < keys:
-        mask_TS = visible(queries, keys, causal, device=q_BTHK.device)
+    flag, mask_TS = False, None
+    if causal and queries > 1:
+        if queries == keys:
+            flag = True
+        else:
+            mask_TS = visible(queries, keys, causal, device=q_BTHK.device)
     out_BHTK = scaled_dot_product_attention(
         q_BTHK.transpose(1, 2),
         k_BSHK.transpose(1, 2),
         v_BSHK.transpose(1, 2),
         attn_mask=mask_TS,
         dropout_p=dropout,
-        is_causal=causal and queries == keys > 1,
+        is_causal=flag,
         scale=scale,
     )
     return out_BHTK.transpose(1, 2)

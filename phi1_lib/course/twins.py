@@ -212,7 +212,7 @@ def rotate(x_THK: "Tensor", rotary_dim: int, theta: float = 10_000.0) -> "Tensor
     """Exercise 2.6."""
     from phi1_lib.model import rotary
 
-    angles = rotary._table(len(x_THK), rotary_dim, theta, x_THK.dtype, x_THK.device)
+    angles = rotary.angle_table(len(x_THK), rotary_dim, theta, x_THK.dtype, x_THK.device)
     return rotary.rotate(x_THK[None], *angles)[0]
 
 

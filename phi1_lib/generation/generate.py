@@ -1,18 +1,20 @@
-"""Generate: prompts in, new tokens out."""
+"""Generate: prompts in, new tokens out, all at the end or as they come."""
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from operator import index
 
 import torch
 
-from phi1_lib.config import PhiConfig
+from phi1_lib.generation.batch import Row, Rules, grow
 from phi1_lib.generation.sampling import next_token
 from phi1_lib.generation.stops import StopStrings
-from phi1_lib.model import KVCache, Phi
+from phi1_lib.model import Phi
 
-# Prompts in one batch at most: ours. It bounds the cache, for phi-1 in half precision and at its
+# Texts in one batch at most: ours. It bounds the cache, for phi-1 in half precision and at its
 # whole context 64 x 0.4 GB.
 _ROWS = 64
+
+Decode = Callable[[list[int]], str]
 
 
 @torch.inference_mode()
@@ -21,10 +23,12 @@ def generate(
     ids: Sequence[Sequence[int]],
     max_new_tokens: int,
     *,
+    num_samples: int = 1,
     temperature: float = 0.0,
+    top_k: int | None = None,
     top_p: float = 1.0,
     stop: Sequence[str] = (),
-    decode: Callable[[list[int]], str] | None = None,
+    decode: Decode | None = None,
     end_of_text_id: int | None = None,
     used_vocab_size: int | None = None,
     use_cache: bool = True,
@@ -33,137 +37,216 @@ def generate(
 ) -> list[list[int]]:
     """Continue every prompt; return the new ids of each.
 
-    A sequence ends at end-of-text or at a stop string (neither is returned), after
-    `max_new_tokens`, or when prompt and new ids fill the context. Prompts of one length run
-    together.
+    A text ends at end-of-text or at a stop string (neither is returned), after `max_new_tokens`,
+    or when prompt and new ids fill the context. Prompts of any lengths run together; a batched
+    text differs from one generated alone by rounding only, which greedy ids outlive but where
+    two ids are as likely.
 
     Args:
         model: runs where its weights lie, in evaluation mode; its own mode is restored.
-        ids: prompts of any lengths. To start from nothing, prompt with the end-of-text id.
+        ids: prompts, B of them, of any lengths. To start from nothing, prompt with the
+            end-of-text id.
         max_new_tokens: at least 0.
+        num_samples: texts for every prompt, which is read once for all of them. Above 1 it needs a
+            `temperature` above 0.
         temperature: 0 takes the most likely id; above 0 draws, see `next_token`.
-        top_p: in (0, 1]; draws from the likeliest ids only.
-        stop: strings that end a sequence, or one string. `StopStrings.cut` says where.
+        top_k: draws from so many likeliest ids only; None from all. At temperature 0 it changes
+            nothing, nor does `top_p`.
+        top_p: in (0, 1]; draws from the likeliest ids that hold this probability.
+        stop: strings that end a text, or one string. `StopStrings.cut` says where.
         decode: ids to text; needed with `stop`.
-        end_of_text_id: None takes the model's `eos_token_id`; -1 lets no id end a sequence.
+        end_of_text_id: None takes the model's `eos_token_id`; -1 lets no id end a text.
         used_vocab_size: ids from this one on are never generated; None takes the model's.
         use_cache: False computes every step from the first token: slow, for comparison.
         seed: equal calls with equal seeds draw equal ids; None draws from PyTorch's global
             generator.
-        progress: called after every batch with its number of prompts (`tqdm(...).update`).
+        progress: called after every batch with its number of texts (`tqdm(...).update`).
+
+    Returns:
+        B x num_samples lists: the samples of the first prompt, then those of the second, and so
+        on. With one sample, list i continues prompt i.
 
     Raises:
         ValueError: an argument out of its range, an empty prompt, an id that the model does not
             have, or a prompt that leaves no room in the context.
+
+    Checked against `transformers.generate`: greedy ids, ends, and the distribution of samples.
     """
-    config = model.config
-    if end_of_text_id is None:
-        end_of_text_id = config.eos_token_id
-    if used_vocab_size is None:
-        used_vocab_size = config.used_vocab_size or config.vocab_size
-    _check_options(config, max_new_tokens, temperature, top_p, used_vocab_size)
-    _check_prompts(config, ids)
-    stops = StopStrings((stop,) if isinstance(stop, str) else stop, decode)
-    device = model.lm_head.weight.device
-    generator = None if seed is None else torch.Generator(device).manual_seed(seed)
-
-    def choose(logits_BV: torch.Tensor) -> torch.Tensor:
-        return next_token(logits_BV[:, :used_vocab_size], temperature, top_p, generator)
-
-    def ends(new_ids: list[int], token: int) -> bool:
-        """Add a token to a sequence; say whether that ends it, cut to what is returned."""
-        if token == end_of_text_id:
-            return True
-        new_ids.append(token)
-        keep = stops.cut(new_ids)
-        if keep is not None:
-            del new_ids[keep:]
-        return keep is not None
-
-    results: list[list[int]] = [[] for _ in ids]
+    _at_least(1, num_samples=num_samples)
+    if num_samples > 1 and temperature == 0:
+        raise ValueError(
+            f"num_samples={num_samples} with temperature=0: all samples would be equal; "
+            "draw them at a temperature above 0"
+        )
+    prompts = _checked_prompts(model, ids)
+    rules = _rules(
+        model, temperature, top_k, top_p, stop, decode, end_of_text_id, used_vocab_size, seed
+    )
+    rows = [_row(model, prompt, max_new_tokens) for prompt in prompts for _ in range(num_samples)]
     was_training = model.training
     model.eval()
     try:
-        for batch in _batches(ids):
-            prompts_BT = torch.tensor([list(ids[i]) for i in batch], device=device)
-            new_ids = [results[i] for i in batch]
-            _run_batch(model, prompts_BT, new_ids, max_new_tokens, choose, ends, use_cache)
+        for batch in _batches(rows, mixed=model.mixes_lengths or not use_cache):
+            for _ in grow(model, batch, rules, use_cache):
+                pass
             if progress is not None:
                 progress(len(batch))
     finally:
         model.train(was_training)
-    return results
+    return [row.new_ids for row in rows]
 
 
-def _run_batch(
+def stream(
     model: Phi,
-    prompts_BT: torch.Tensor,
-    new_ids: list[list[int]],
+    prompt: Sequence[int],
     max_new_tokens: int,
-    choose: Callable[[torch.Tensor], torch.Tensor],
-    ends: Callable[[list[int], int], bool],
-    use_cache: bool,
-) -> None:
-    """Fill `new_ids`, one list a prompt. A row that ends leaves the batch."""
-    batch, length = prompts_BT.shape
-    steps = min(max_new_tokens, model.config.max_position_embeddings - length)
-    cache = None
-    if use_cache:
-        weight = model.lm_head.weight
-        cache = KVCache(model.config, batch, length + steps, weight.dtype, weight.device)
+    *,
+    decode: Decode,
+    temperature: float = 0.0,
+    top_k: int | None = None,
+    top_p: float = 1.0,
+    stop: Sequence[str] = (),
+    end_of_text_id: int | None = None,
+    used_vocab_size: int | None = None,
+    use_cache: bool = True,
+    seed: int | None = None,
+) -> Iterator[str]:
+    """Continue one prompt; return an iterator over the new text, piece by piece as it is made.
 
-    ids_BT = prompts_BT  # what the model reads next: with a cache, only what it has not read yet
-    for _ in range(steps):
-        hidden_BTD = model.hidden_states(ids_BT, cache=cache)
-        next_B = choose(model.lm_head(hidden_BTD[:, -1]))
-        going = [row for row, token in enumerate(next_B.tolist()) if not ends(new_ids[row], token)]
-        if not going:
-            return
-        if len(going) < len(new_ids):
-            new_ids = [new_ids[row] for row in going]
-            ids_BT, next_B = ids_BT[going], next_B[going]
-            if cache is not None:
-                cache.keep(going)
-        next_B1 = next_B[:, None]
-        ids_BT = torch.cat([ids_BT, next_B1], dim=1) if cache is None else next_B1
+        for piece in stream(model, tokenizer.encode(prompt), 200, decode=tokenizer.decode):
+            print(piece, end="", flush=True)
+
+    A piece is given out once nothing that follows can change it: the pieces hold no half
+    characters and nothing of a stop string, and joined they are the text of `generate`'s ids for
+    the same arguments. The model is in evaluation mode until the iterator is used up or closed.
+
+    Args:
+        prompt: the ids of one prompt.
+        decode: ids to text, as `StopStrings` takes it.
+        model, max_new_tokens and the rest: as for `generate`.
+
+    Raises:
+        ValueError: as `generate`, at the call.
+    """
+    if not callable(decode):
+        raise ValueError(f"decode={decode!r}: must be a function, for example tokenizer.decode")
+    [prompt] = _checked_prompts(model, [prompt])
+    rules = _rules(
+        model, temperature, top_k, top_p, stop, decode, end_of_text_id, used_vocab_size, seed
+    )
+    return _pieces(model, _row(model, prompt, max_new_tokens), rules, use_cache)
 
 
-def _batches(ids: Sequence[Sequence[int]]) -> Iterator[list[int]]:
-    """Yield the numbers of prompts that run together: of one length, at most `_ROWS`."""
-    by_length: dict[int, list[int]] = defaultdict(list)
-    for number, prompt in enumerate(ids):
-        by_length[len(prompt)].append(number)
-    for numbers in by_length.values():
-        for start in range(0, len(numbers), _ROWS):
-            yield numbers[start : start + _ROWS]
+@torch.inference_mode()
+def _pieces(model: Phi, row: Row, rules: Rules, use_cache: bool) -> Iterator[str]:
+    stops, shown = rules.stops, 0
+    was_training = model.training
+    model.eval()
+    try:
+        for _ in grow(model, [row], rules, use_cache):
+            settled = stops.settled(row.new_ids[shown:])
+            if settled:
+                yield stops.decode(row.new_ids[shown : shown + settled])
+                shown += settled
+    finally:
+        model.train(was_training)
+    if row.new_ids[shown:]:
+        yield stops.decode(row.new_ids[shown:])
 
 
-def _check_options(
-    config: PhiConfig, max_new_tokens: int, temperature: float, top_p: float, used_vocab_size: int
-) -> None:
-    if max_new_tokens < 0:
-        raise ValueError(f"max_new_tokens={max_new_tokens!r}: must be at least 0")
+def _rules(
+    model: Phi,
+    temperature: float,
+    top_k: int | None,
+    top_p: float,
+    stop: Sequence[str],
+    decode: Decode | None,
+    end_of_text_id: int | None,
+    used_vocab_size: int | None,
+    seed: int | None,
+) -> Rules:
+    """Check the arguments that `generate` and `stream` share; fill in the model's own values."""
+    config, device = model.config, model.lm_head.weight.device
+    if end_of_text_id is None:
+        end_of_text_id = config.eos_token_id
+    if used_vocab_size is None:
+        used_vocab_size = config.used_vocab_size or config.vocab_size
     if not 0.0 <= temperature < float("inf"):
-        raise ValueError(f"temperature={temperature!r}: must be 0 or above")
+        raise ValueError(f"temperature={temperature!r}: must be 0 or above, and finite")
+    if top_k is not None:
+        _at_least(1, top_k=top_k)
     if not 0.0 < top_p <= 1.0:
         raise ValueError(f"top_p={top_p!r}: must be above 0 and at most 1")
+    if not -1 <= end_of_text_id < config.vocab_size:
+        raise ValueError(
+            f"end_of_text_id={end_of_text_id!r}: must be an id below {config.vocab_size}, or -1"
+        )
     if not 1 <= used_vocab_size <= config.vocab_size:
         raise ValueError(
             f"used_vocab_size={used_vocab_size!r}: must be from 1 to {config.vocab_size}"
         )
+    generator = None
+    if seed is not None:
+        _at_least(0, seed=seed)
+        generator = torch.Generator(device).manual_seed(seed)
+
+    def choose(logits_BV: torch.Tensor) -> torch.Tensor:
+        return next_token(
+            logits_BV[:, :used_vocab_size],
+            temperature,
+            top_k=top_k,
+            top_p=top_p,
+            generator=generator,
+        )
+
+    stops = StopStrings((stop,) if isinstance(stop, str) else stop, decode)
+    return Rules(choose, end_of_text_id, stops)
 
 
-def _check_prompts(config: PhiConfig, ids: Sequence[Sequence[int]]) -> None:
-    context = config.max_position_embeddings
-    for number, prompt in enumerate(ids):
+def _row(model: Phi, prompt: list[int], max_new_tokens: int) -> Row:
+    _at_least(0, max_new_tokens=max_new_tokens)
+    return Row(prompt, min(max_new_tokens, model.config.max_position_embeddings - len(prompt)))
+
+
+def _batches(rows: list[Row], mixed: bool) -> Iterator[list[Row]]:
+    """Yield rows that run together, at most `_ROWS`: of like lengths if `mixed`, else of one."""
+    batch: list[Row] = []
+    for row in sorted(rows, key=lambda row: len(row.prompt)):
+        fits = not batch or mixed or len(row.prompt) == len(batch[0].prompt)
+        if len(batch) == _ROWS or not fits:
+            yield batch
+            batch = []
+        batch.append(row)
+    if batch:
+        yield batch
+
+
+def _at_least(least: int, **argument: int) -> None:
+    [(name, value)] = argument.items()
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{name}={value!r}: must be an integer, at least {least}")
+
+
+def _checked_prompts(model: Phi, ids: Sequence[Sequence[int]]) -> list[list[int]]:
+    config = model.config
+    prompts = []
+    for number, prompt in enumerate(ids.tolist() if isinstance(ids, torch.Tensor) else ids):
         if isinstance(prompt, int):
             raise ValueError("ids must be a list of prompts, each a list of ids; got a list of ids")
-        if len(prompt) == 0:
+        try:
+            prompt = [index(token) for token in prompt]
+        except TypeError:
+            raise ValueError(
+                f"prompt {number} is {prompt!r}: must be a list of ids; encode text first"
+            ) from None
+        if not prompt:
             raise ValueError(f"prompt {number} is empty: begin with the end-of-text id")
-        if len(prompt) >= context:
+        if len(prompt) >= config.max_position_embeddings:
             raise ValueError(
                 f"prompt {number} has {len(prompt)} tokens: no room for a new one in the context "
-                f"of {context}"
+                f"of {config.max_position_embeddings}"
             )
         if min(prompt) < 0 or max(prompt) >= config.vocab_size:
             raise ValueError(f"prompt {number} holds ids outside 0 to {config.vocab_size - 1}")
+        prompts.append(prompt)
+    return prompts

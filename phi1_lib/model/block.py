@@ -49,8 +49,28 @@ class Attention(nn.Module):
         if cache is not None:
             k_BSHK, v_BSHK = cache.update(self.layer, k_BSHK, v_BSHK)
         dropout = self.dropout if self.training else 0.0
-        out_BTHK = self.attend(q_BTHK, k_BSHK, v_BSHK, causal=True, dropout=dropout, **packing)
+        if cache is not None and cache.visible_BTS is not None:
+            out_BTHK = attend_where(cache.visible_BTS, q_BTHK, k_BSHK, v_BSHK)
+        else:
+            out_BTHK = self.attend(q_BTHK, k_BSHK, v_BSHK, causal=True, dropout=dropout, **packing)
         return self.dense(out_BTHK.flatten(-2))
+
+
+def attend_where(
+    visible_BTS: torch.Tensor, q_BTHK: torch.Tensor, k_BSHK: torch.Tensor, v_BSHK: torch.Tensor
+) -> torch.Tensor:
+    """Return attention (B, T, H, K) to the keys marked True: rows of a cache differ in length.
+
+    PyTorch's kernel under a mask, the only one of the backends' kernels that takes one. Every
+    query sees a key at least, its own.
+    """
+    out_BHTK = nn.functional.scaled_dot_product_attention(
+        q_BTHK.transpose(1, 2),
+        k_BSHK.transpose(1, 2),
+        v_BSHK.transpose(1, 2),
+        attn_mask=visible_BTS[:, None],
+    )
+    return out_BHTK.transpose(1, 2)
 
 
 class MLP(nn.Module):

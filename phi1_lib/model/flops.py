@@ -1,4 +1,4 @@
-"""What a model costs, by closed formulas: parameters, FLOPs a token, bytes a GPU while training."""
+"""What a model costs, by closed formulas: parameters, FLOPs a token, bytes in training and use."""
 
 from dataclasses import dataclass
 
@@ -27,7 +27,8 @@ def flops_per_token(config: PhiConfig, context: int) -> int:
 
     6 x matmul parameters + 12 x L x D x T, where matmul parameters are all but the input embedding,
     LayerNorms and biases: L (4 D D + 2 D F) + V D. A multiplication and an addition count as two;
-    backward costs twice forward; attention is counted whole, not its causal half.
+    backward costs twice forward, so that forward alone is a third of it; attention is counted
+    whole, not its causal half.
 
     Source: PaLM (arXiv 2204.02311), appendix B. phi-1 at T = 2048: 9.085 GFLOP. Print the
     formula's name beside every utilisation (MFU): with attention's causal half it is 8.481, with
@@ -37,6 +38,15 @@ def flops_per_token(config: PhiConfig, context: int) -> int:
     per_block = 4 * width * width + 2 * width * config.intermediate_size
     matmul_parameters = layers * per_block + config.vocab_size * width
     return 6 * matmul_parameters + 12 * layers * width * context
+
+
+def cache_bytes(config: PhiConfig, batch: int, length: int, value_bytes: int) -> int:
+    """Return the bytes of a `KVCache`: 2 (keys and values) x L x batch x length x D x value_bytes.
+
+    phi-1 in half precision (2 bytes): 196,608 a token, 0.4 GB for one row of the whole context.
+    Checked against the cache's tensors.
+    """
+    return 2 * config.num_hidden_layers * batch * length * config.hidden_size * value_bytes
 
 
 @dataclass(frozen=True)
@@ -95,7 +105,8 @@ def activation_bytes(config: PhiConfig, train_config: TrainConfig) -> int:
 
     Per token and block, in values of e bytes (2 in half precision, else 4): the block's input D,
     h = LayerNorm(input) D, q, k and v 3 D, attention's output D, GELU's input F and output F; with
-    dropout one byte for each of the 2 D residual values. Attention keeps no T x T matrix (a fused
+    dropout one byte for each of the 2 D residual values (a GPU's mask; on the CPU PyTorch keeps
+    whole values). Attention keeps no T x T matrix (a fused
     kernel). Then the final LayerNorm's input and output 2 D, the logits V, and the loss's
     log-probabilities V in fp32 (in half precision also the logits' copy in fp32, V).
 

@@ -20,8 +20,12 @@ from phi1_lib.model.rotary import rotary_table
 class Phi(nn.Module):
     """phi-1's language model: logits of the next token at every position.
 
-    The input embedding and the head are two separate matrices, and the head has a bias. Parameter
-    names are those of `transformers.PhiForCausalLM`. Checked against it: logits and every gradient.
+    The input embedding and the head are two separate matrices, and the head has a bias. Both have
+    rows for ids that the tokenizer never gives (`config.used_vocab_size` on); they are like the
+    others here, and left out only where tokens are chosen. Parameter names are those of
+    `transformers.PhiForCausalLM`. Checked against it: logits and every gradient, and tokens read
+    one by one with a cache. `torch.compile` makes one graph of `forward`; of packed documents it
+    makes several, since their lengths are read on the host.
 
     Args:
         config: the shape.
@@ -30,8 +34,14 @@ class Phi(nn.Module):
             `attend(q, k, v, causal=True, dropout=p)`, with `cu_seqlens` and `max_seqlen` added
             when documents are packed, and returns what `phi1_lib.attention.attend` would.
 
-    Source: "Textbooks Are All You Need" (arXiv 2306.11644), section 2.3; the initialisation is the
-    released code's, the paper states none.
+    Attributes:
+        mixes_lengths: whether the rows of a cache may differ in length. PyTorch's kernel attends
+            then, under a mask: only where the backend is auto or sdpa, so that the attention that
+            was asked for is the one that runs.
+
+    Source: "Textbooks Are All You Need" (arXiv 2306.11644), section 2.3. The initialisation is that
+    of the released code (the paper states none): weights N(0, 0.02), biases 0, with no smaller
+    scale for the layers that end a residual branch.
     """
 
     def __init__(
@@ -41,8 +51,9 @@ class Phi(nn.Module):
         attend: Callable[..., torch.Tensor] | None = None,
     ) -> None:
         super().__init__()
-        attend = attend or functools.partial(attend_by_backend, backend=attention_backend)
         self.config = config
+        self.mixes_lengths = attend is None and attention_backend in ("auto", "sdpa")
+        attend = attend or functools.partial(attend_by_backend, backend=attention_backend)
         # One level down and called `model`, for the sake of transformers' parameter names.
         self.model = nn.ModuleDict(
             {
@@ -81,6 +92,10 @@ class Phi(nn.Module):
             positions: (T,) or (B, T) integer, in place of the count from the start.
             cache: keys and values of the tokens before these; the new ones are added to it.
 
+        A sequence longer than the context (`config.max_position_embeddings`, 2,048 for phi-1) is an
+        error, for the model was trained on no such position. Tokens in the cache count; of packed
+        documents the longest counts.
+
         Raises:
             ValueError: wrong shape or dtype, longer than the context, no room in the cache, or
                 packed documents together with a cache.
@@ -101,8 +116,7 @@ class Phi(nn.Module):
         """Return what the head reads, (B, T, D): `forward` without the head, same arguments."""
         _check_ids(ids_BT)
         tokens = ids_BT.shape[1]
-        start = 0 if cache is None else cache.length
-        longest = start + tokens
+        longest = tokens if cache is None else cache.length + tokens
         packing: dict[str, Any] = {}
         if cu_seqlens is not None:
             _check_packed(ids_BT, cu_seqlens, cache)
@@ -112,8 +126,13 @@ class Phi(nn.Module):
             raise ValueError(
                 f"{longest} tokens do not fit the context of {self.config.max_position_embeddings}"
             )
-        if positions is None:
-            positions = _positions(start, tokens, cu_seqlens, ids_BT.device)
+        if positions is not None:
+            _check_positions(positions, ids_BT, self.config.max_position_embeddings)
+        if cache is not None:
+            slots = cache.begin(*ids_BT.shape)
+            positions = slots if positions is None else positions
+        elif positions is None:
+            positions = _positions(tokens, cu_seqlens, ids_BT.device)
         rotary = self._rotary(positions, ids_BT.device)
 
         x_BTD = self.model.embed_dropout(self.model.embed_tokens(ids_BT))
@@ -136,26 +155,31 @@ class Phi(nn.Module):
         cls,
         folder: str | Path,
         dtype: torch.dtype | None = None,
+        device: torch.device | str = "cpu",
         attention_backend: str = "auto",
         attend: Callable[..., torch.Tensor] | None = None,
     ) -> Self:
         """Load a Hugging Face model folder, ours or one written by `transformers`.
 
-        Weights are mapped from the file, not read: pages come in when first used.
+        phi-1's older releases load too (`released_names`). On the CPU and in the file's dtype the
+        weights are mapped from the file, not read: pages come in when first used. Otherwise they
+        are converted or sent one tensor at a time.
 
         Args:
-            folder: holds `config.json` and `model.safetensors`.
+            folder: holds `config.json` and `model.safetensors` (or an older `pytorch_model.bin`).
             dtype: convert the weights to it; None keeps the file's.
+            device: where the weights go.
 
         Returns:
-            The model, in evaluation mode, on the CPU.
+            The model, in evaluation mode.
 
         Raises:
             ValueError: the folder is no phi model; the message names what is missing or different.
         """
         with torch.device("meta"):  # shapes only: the weights come from the file
             model = cls(weights.read_config(folder), attention_backend, attend)
-        tensors = weights.read_weights(folder, model.state_dict(), dtype)
+        layers = model.config.num_hidden_layers
+        tensors = weights.read_weights(folder, model.state_dict(), layers, dtype, device)
         model.load_state_dict(tensors, assign=True)
         return model.eval()
 
@@ -172,11 +196,9 @@ class Phi(nn.Module):
         weights.write_folder(folder, self.config, self.state_dict(), tokenizer)
 
 
-def _positions(
-    start: int, tokens: int, cu_seqlens: torch.Tensor | None, device: torch.device
-) -> torch.Tensor:
-    """Return (T,): start, start + 1, ...; for documents with borders 0, 3, 5 it is 0 1 2 0 1."""
-    positions_T = torch.arange(start, start + tokens, device=device)
+def _positions(tokens: int, cu_seqlens: torch.Tensor | None, device: torch.device) -> torch.Tensor:
+    """Return (T,): 0, 1, 2, ...; for documents with borders 0, 3, 5 it is 0 1 2 0 1."""
+    positions_T = torch.arange(tokens, device=device)
     if cu_seqlens is None:
         return positions_T
     cu_seqlens = cu_seqlens.to(device)
@@ -190,6 +212,20 @@ def _check_ids(ids_BT: torch.Tensor) -> None:
             f"ids have shape {tuple(ids_BT.shape)} and dtype {ids_BT.dtype}: "
             "must be (B, T) of int64 or int32, not empty"
         )
+
+
+def _check_positions(positions: torch.Tensor, ids_BT: torch.Tensor, context: int) -> None:
+    fits = positions.shape in (ids_BT.shape, ids_BT.shape[1:])
+    if not fits or positions.dtype not in (torch.int64, torch.int32):
+        raise ValueError(
+            f"positions have shape {tuple(positions.shape)} and dtype {positions.dtype}: must be "
+            f"(T,) or (B, T) of int64 or int32, for ids of shape {tuple(ids_BT.shape)}"
+        )
+    # The values are looked at on the CPU only: on a GPU, reading them makes the host wait.
+    if positions.device.type == "cpu" and not torch.compiler.is_compiling():
+        first, last = positions.min().item(), positions.max().item()
+        if first < 0 or last >= context:
+            raise ValueError(f"positions from {first} to {last}: must be in 0 .. {context - 1}")
 
 
 def _check_packed(ids_BT: torch.Tensor, cu_seqlens: torch.Tensor, cache: KVCache | None) -> None:

@@ -22,7 +22,7 @@ def rotary_table(
     The angle of position p and pair i is p x rope_theta ^ (-2 i / R) radians. Angles are computed
     in float64 and rounded once to `dtype`; the table is made once and shared.
     """
-    return _table(
+    return angle_table(
         config.max_position_embeddings,
         config.rotary_dim,
         config.rope_theta,
@@ -31,12 +31,19 @@ def rotary_table(
     )
 
 
+# torch.compile takes the table for a constant; otherwise it would compute it in every step. The
+# mark is that of `torch.compiler.assume_constant_result`, a call that would import the compiler and
+# so take about as long as importing the rest of PyTorch.
+rotary_table._dynamo_marked_constant = True
+
+
 # A cache in place of a buffer of the module: a buffer would be rounded by `model.half()`, and
 # `model.float()` would not bring the lost digits back.
 @functools.lru_cache(maxsize=16)
-def _table(
+def angle_table(
     positions: int, rotary_dim: int, theta: float, dtype: torch.dtype, device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return `rotary_table`'s cosines and sines for any numbers, (positions, rotary_dim / 2)."""
     # The table may be born while text is generated and used again while training, which tensors
     # of inference mode cannot be.
     with torch.inference_mode(False), torch.device("cpu"):

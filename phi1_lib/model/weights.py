@@ -1,13 +1,14 @@
 """A model on disk: Hugging Face folders, read and written. Only this module of `model` opens files.
 
-`config.json` carries the keys of `transformers.PhiConfig` and one more, `used_vocab_size`, which
-transformers keeps but does not read. Weights are a safetensors file: loading one runs no code.
+Weights are a safetensors file: loading one runs no code. phi-1's older releases are read too
+(`released_names`), with weights in a `pytorch_model.bin`, of which PyTorch takes tensors only, so
+that it runs no code either.
 """
 
 import json
 import os
-from collections.abc import Callable
-from dataclasses import asdict, fields
+import pickle
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +17,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from phi1_lib.config import PhiConfig
-
-# What a phi config may say beside our fields, and the only value that phi-1's network has.
-_FIXED_KEYS = {
-    "model_type": "phi",
-    "hidden_act": "gelu_new",
-    "qk_layernorm": False,
-    "tie_word_embeddings": False,
-}
-# Fields of ours that transformers keeps under `rope_parameters`.
-_ROPE_KEYS = ("rope_theta", "partial_rotary_factor")
-_PHI1 = PhiConfig()
+from phi1_lib.model.hub_config import from_hugging_face, generation_config, to_hugging_face
+from phi1_lib.model.released_names import Stored, find_parameters
 
 
 def write_folder(
@@ -55,111 +47,141 @@ def write_folder(
     _write_json(folder / "config.json", to_hugging_face(config) | {"dtype": dtype})
 
 
-def to_hugging_face(config: PhiConfig) -> dict[str, Any]:
-    """Return the `config.json` of a model: `transformers.PhiConfig`'s keys, `used_vocab_size`."""
-    values = asdict(config)
-    rope = {"rope_type": "default"} | {key: values.pop(key) for key in _ROPE_KEYS}
-    return {
-        "architectures": ["PhiForCausalLM"],
-        **_FIXED_KEYS,
-        **values,
-        "num_key_value_heads": config.num_attention_heads,
-        "rope_parameters": rope,
-    }
-
-
-def generation_config(config: PhiConfig) -> dict[str, Any]:
-    """Return the `generation_config.json`: where text ends, and the rows never to be generated."""
-    values: dict[str, Any] = {
-        "bos_token_id": config.bos_token_id,
-        "eos_token_id": config.eos_token_id,
-        "pad_token_id": config.eos_token_id,  # fills finished rows of a batch; never attended to
-    }
-    used = config.used_vocab_size or config.vocab_size
-    if used < config.vocab_size:
-        values["suppress_tokens"] = list(range(used, config.vocab_size))
-    return values
-
-
 def read_config(folder: str | Path) -> PhiConfig:
-    """Read `config.json`, in today's form or transformers 4's (rotary keys at the top level).
-
-    Without `used_vocab_size`, a vocabulary of 51,200 rows is taken for phi-1's own (50,295 used)
-    and any other for one that uses all its rows. End-of-text ids of null stand for phi-1's.
+    """Read `config.json` by `from_hugging_face`.
 
     Raises:
-        ValueError: no such folder or file, not JSON, not a phi model, or a kind of phi model that
-            this network is not.
+        ValueError: no such folder or file, not JSON, or not a model of this network.
     """
     path = _required_file(folder, "config.json")
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path}: not JSON ({error})") from None
-    if not isinstance(found, dict) or found.get("model_type") != "phi":
-        kind = found.get("model_type") if isinstance(found, dict) else None
-        raise ValueError(f"{path}: model_type={kind!r}, not 'phi'")
-
-    found |= found.get("rope_parameters") or found.get("rope_scaling") or {}
-    rules = _FIXED_KEYS | {
-        "num_key_value_heads": found.get("num_attention_heads"),
-        "rope_type": "default",
-        "type": "default",  # the older name of rope_type
-    }
-    for key, value in rules.items():
-        if found.get(key, value) not in (value, None):
-            raise ValueError(f"{path}: {key}={found[key]!r}, but phi-1's network has {value!r}")
-
-    known = {field.name for field in fields(PhiConfig)}
-    values = {key: value for key, value in found.items() if key in known and value is not None}
-    if values.get("vocab_size") != _PHI1.vocab_size:
-        values.setdefault("used_vocab_size", None)
     try:
-        return PhiConfig.from_dict(values)
+        return from_hugging_face(found)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from None
 
 
 def read_weights(
-    folder: str | Path, expected: dict[str, torch.Tensor], dtype: torch.dtype | None
+    folder: str | Path,
+    expected: dict[str, torch.Tensor],
+    layers: int,
+    dtype: torch.dtype | None,
+    device: torch.device | str,
 ) -> dict[str, torch.Tensor]:
-    """Map the tensors named in `expected`, whose shapes they must have, from the folder's files.
+    """Return the tensors named in `expected`, whose shapes they must have, from the folder's files.
+
+    On the CPU and in the dtype of the file they are mapped: no byte is read before its first use.
+    Otherwise every tensor is converted or sent on its own, so that memory holds the result and, of
+    the files, one tensor at a time. Checked: peak memory below 1.1 times the result's.
 
     Raises:
         ValueError: no weights, a broken file, or other names or shapes than expected.
     """
-    files = _weight_files(folder)
-    tensors: dict[str, torch.Tensor] = {}
-    for path in files:
-        try:
-            with safe_open(path, framework="pt") as file:
-                tensors |= {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (SafetensorError, OSError) as error:
-            raise ValueError(f"{path}: not a whole safetensors file ({error})") from None
+    found: dict[str, tuple[Path, torch.Tensor]] = {}
+    for path in _weight_files(folder):
+        found |= {name: (path, tensor) for name, tensor in _map(path).items()}
+    places, left_over = find_parameters(expected, found, layers)
+    _check_names_and_shapes(folder, expected, found, places, left_over)
 
-    where = ", ".join(path.name for path in files)
-    for name in sorted(expected.keys() ^ tensors.keys()):
-        what = "lacks" if name in expected else "has, beyond a phi model's,"
-        raise ValueError(f"{Path(folder) / where}: {what} the tensor {name}")
-    for name, tensor in tensors.items():
-        if tensor.shape != expected[name].shape:
-            raise ValueError(
-                f"{Path(folder) / where}: {name} has shape {tuple(tensor.shape)}, but config.json "
-                f"asks for {tuple(expected[name].shape)}"
-            )
-    return tensors if dtype is None else {name: t.to(dtype) for name, t in tensors.items()}
+    mapped = {name: _take(found[place.name][1], place) for name, place in places.items()}
+    as_stored = all(dtype in (None, tensor.dtype) for tensor in mapped.values())
+    if as_stored and torch.device(device).type == "cpu":
+        return mapped
+
+    # A page of a mapped file counts as memory from its first use until the mapping ends. So the
+    # mapping ends after every tensor, and the largest come first, while there is room beside them.
+    paths = {name: path for name, (path, _) in found.items()}
+    del found, mapped
+    tensors = {}
+    for name in sorted(expected, key=lambda name: expected[name].numel(), reverse=True):
+        place = places[name]
+        stored = _map(paths[place.name], place.name)[place.name]
+        tensors[name] = _take(stored, place).to(device, dtype, copy=True)
+        del stored
+    return tensors
 
 
 def _weight_files(folder: str | Path) -> list[Path]:
-    """Return `model.safetensors`, or the parts that `model.safetensors.index.json` lists."""
-    index = Path(folder) / "model.safetensors.index.json"
-    if (Path(folder) / "model.safetensors").exists() or not index.exists():
-        return [_required_file(folder, "model.safetensors")]
+    """Return `model.safetensors`, or its parts by the index, or an older `pytorch_model.bin`."""
+    folder = Path(folder)
+    if (folder / "model.safetensors").exists():
+        return [folder / "model.safetensors"]
+    index = folder / "model.safetensors.index.json"
+    if index.exists():
+        try:
+            parts = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+            names = sorted({str(name) for name in parts})
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise ValueError(f"{index}: no weight_map in it") from None
+        return [_required_file(folder, name) for name in names]
+    if (folder / "pytorch_model.bin").exists():
+        return [folder / "pytorch_model.bin"]
+    return [_required_file(folder, "model.safetensors")]
+
+
+def _map(path: Path, only: str | None = None) -> dict[str, torch.Tensor]:
+    """Map the file's tensors, or `only` one of them; changing them leaves the file alone."""
+    if path.suffix == ".bin":
+        try:
+            tensors = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+        except (RuntimeError, OSError, EOFError, pickle.UnpicklingError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise ValueError(f"{path}: not a whole PyTorch file of tensors ({reason})") from None
+        if not isinstance(tensors, dict) or not all(map(torch.is_tensor, tensors.values())):
+            raise ValueError(f"{path}: not a PyTorch file of named tensors")
+        return tensors
     try:
-        parts = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise ValueError(f"{index}: no weight_map in it") from None
-    return [_required_file(folder, name) for name in sorted(set(parts))]
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in ([only] if only else file.keys())}
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{path}: not a whole safetensors file ({error})") from None
+
+
+def _take(tensor: torch.Tensor, place: Stored) -> torch.Tensor:
+    """Return the rows of a stored tensor that are the parameter at this place; a view."""
+    return tensor if place.third is None else tensor.chunk(3)[place.third]
+
+
+def _check_names_and_shapes(
+    folder: str | Path,
+    expected: dict[str, torch.Tensor],
+    found: dict[str, tuple[Path, torch.Tensor]],
+    places: dict[str, Stored],
+    left_over: set[str],
+) -> None:
+    """Raise ValueError with all that is missing, too much or of another shape, by its own name."""
+    files = sorted({path for path, _ in found.values()})
+
+    def said(name: str) -> str:
+        return name if len(files) == 1 else f"{name} in {found[name][0].name}"
+
+    missing, misshapen = set(), set()
+    for name, (stored, third) in places.items():
+        rows, *features = expected[name].shape
+        asked = (rows if third is None else 3 * rows, *features)
+        if stored not in found:
+            missing.add(f"{stored} {asked}")
+        elif (shape := tuple(found[stored][1].shape)) != asked:
+            misshapen.add(f"{said(stored)} {shape}, by config.json {asked}")
+    faults = {
+        "missing": missing,
+        "not a phi model's": set(map(said, left_over)),
+        "of another shape": misshapen,
+    }
+    if any(faults.values()):
+        where = files[0] if len(files) == 1 else folder
+        told = (f"{fault}: {_some(names)}" for fault, names in faults.items() if names)
+        raise ValueError(f"{where}: {'; '.join(told)}")
+
+
+def _some(names: Iterable[str], most: int = 10) -> str:
+    """Join names: all of them, or the first ten and the number of the others."""
+    names = sorted(names)
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def _required_file(folder: str | Path, name: str) -> Path:

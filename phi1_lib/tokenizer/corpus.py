@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from multiprocessing import current_process
 from pathlib import Path
 from typing import TypeVar
 
@@ -62,7 +63,7 @@ def map_batches(
     At most two batches a worker are read ahead, however slow the caller is to take the results.
 
     Raises:
-        ValueError: `workers` is below 1.
+        ValueError: `workers` is below 1, or above 1 in a daemonic process.
     """
     if workers < 1:
         raise ValueError(f"workers={workers}: must be at least 1")
@@ -72,10 +73,13 @@ def map_batches(
 def _in_processes(
     function: Callable[[Batch], Result], batches: Iterable[Batch], workers: int
 ) -> Iterator[Result]:
-    from loky import get_reusable_executor  # its workers need no `if __name__ == "__main__"`
+    from loky import ProcessPoolExecutor  # its workers need no `if __name__ == "__main__"`
 
-    # Idle workers live on for the next call; by default they may end under a task just given.
-    executor = get_reusable_executor(max_workers=workers, timeout=300)
+    if current_process().daemon:
+        raise ValueError(f"workers={workers}: a daemonic process starts no others; take workers=1")
+    # For this call alone. Workers that wait for the next one (loky's reusable executor) may end
+    # under a task just given, keep a child process from ending, and are dead to a forked one.
+    executor = ProcessPoolExecutor(workers)
     waiting: deque[Future[Result]] = deque()
     try:
         for batch in batches:
@@ -85,8 +89,7 @@ def _in_processes(
         while waiting:
             yield waiting.popleft().result()
     finally:
-        for future in waiting:
-            future.cancel()
+        executor.shutdown(kill_workers=True)
 
 
 def read_blocks(path: Path, characters: int = BATCH_CHARACTERS) -> Iterator[str]:

@@ -68,7 +68,8 @@ def read_tokenizer_json(path: str | Path) -> Parts:
     if not fits:
         raise ValueError(
             f"{path} is no byte-level BPE tokenizer in GPT-2's form (BPE without extras, ByteLevel "
-            "pre-tokeniser without a prefix space, no normaliser); this library reads no other kind"
+            "pre-tokeniser without a prefix space, no normaliser, no post-processor that adds "
+            "tokens); this library reads no other kind"
         )
     # An added token that the model's own vocabulary does not list has an id after it.
     vocab |= apart
@@ -127,6 +128,7 @@ def tokenizer_json(
 def _has_gpt2_form(content: Any) -> bool:
     """Whether encoding as `Tokenizer` does gives the ids that the file means."""
     model, cut, listed = content["model"], content["pre_tokenizer"], content.get("added_tokens")
+    after = content.get("post_processor")  # another kind than this one adds tokens
     return (
         model["type"] == "BPE"
         and not (model.get("dropout") or model.get("unk_token") or model.get("ignore_merges"))
@@ -135,6 +137,7 @@ def _has_gpt2_form(content: Any) -> bool:
         and cut["type"] == "ByteLevel"
         and cut.get("use_regex", True)
         and not cut["add_prefix_space"]
+        and (after is None or after["type"] == "ByteLevel")
         and not any(t["single_word"] or t["lstrip"] or t["rstrip"] for t in listed or [])
     )
 

@@ -36,7 +36,10 @@ def test_python_versions(version, status):
 def test_flash_attention_is_never_run_until_a_result_says_so(monkeypatch, tmp_path):
     monkeypatch.setattr(doctor, "_version", lambda package: "2.8.3")
     assert doctor.flash_attention_row(tmp_path).status == "never run"
-    (tmp_path / "flash_attn_h100.json").write_text(json.dumps({}))
+    record = tmp_path / "attention_gpu.json"
+    record.write_text(json.dumps({"lengths": [{"sdpa": 1.0, "flash_attn": {"not_run": "why"}}]}))
+    assert doctor.flash_attention_row(tmp_path).status == "never run"
+    record.write_text(json.dumps({"lengths": [{"sdpa": 1.0, "flash_attn": {"tflops": 400}}]}))
     assert doctor.flash_attention_row(tmp_path).status == "ok"
     monkeypatch.setattr(doctor, "_version", lambda package: None)
     assert doctor.flash_attention_row(tmp_path).status == "missing"

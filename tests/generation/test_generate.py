@@ -4,53 +4,18 @@ from dataclasses import replace
 
 import pytest
 import torch
-import transformers
 
-from phi1_lib.config import PhiConfig
 from phi1_lib.generation import generate
 from phi1_lib.model import Phi
-
-END = 50
-CONFIG = PhiConfig(
-    vocab_size=64,
-    hidden_size=32,
-    intermediate_size=64,
-    num_hidden_layers=2,
-    num_attention_heads=2,
-    max_position_embeddings=48,
-    bos_token_id=END,
-    eos_token_id=END,
-    used_vocab_size=51,
+from tests.generation.models import (
+    CONFIG,
+    END,
+    PROMPTS,
+    characters,
+    constant_model,
+    random_model,
+    their_model,
 )
-PROMPTS = [[1, 2, 3], [4, 5], [6, 7, 8], [9], [10, 11, 12], [13, 14]]
-
-
-def random_model(seed=0, config=CONFIG) -> Phi:
-    """Weights large enough that the greedy text is not one token again and again."""
-    torch.manual_seed(seed)
-    model = Phi(config)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter += 0.3 * torch.randn_like(parameter)
-    return model.eval()
-
-
-def constant_model(logits: torch.Tensor) -> Phi:
-    """A model that gives these logits at every position."""
-    model = Phi(
-        replace(
-            CONFIG, vocab_size=len(logits), bos_token_id=0, eos_token_id=0, used_vocab_size=None
-        )
-    )
-    with torch.no_grad():
-        model.lm_head.weight.zero_()
-        model.lm_head.bias.copy_(logits)
-    return model
-
-
-def characters(ids: list[int]) -> str:
-    """A decoder in which id 0 is "a"."""
-    return "".join(chr(ord("a") + i) for i in ids)
 
 
 @pytest.mark.parametrize("use_cache", [True, False])
@@ -58,8 +23,7 @@ def characters(ids: list[int]) -> str:
 def test_greedy_ids_equal_transformers(tmp_path, seed, use_cache):
     """Under transformers the folder's own generation_config ends texts and suppresses rows."""
     model = random_model(seed)
-    model.save_pretrained(tmp_path)
-    theirs = transformers.AutoModelForCausalLM.from_pretrained(tmp_path)
+    theirs = their_model(model, tmp_path)
     found = generate(model, PROMPTS, 20, use_cache=use_cache)
     for prompt, new_ids in zip(PROMPTS, found, strict=True):
         out = theirs.generate(torch.tensor([prompt]), max_new_tokens=20, do_sample=False)
@@ -109,12 +73,32 @@ def test_ids_beyond_the_used_vocabulary_are_never_generated():
     model = constant_model(logits)
     assert generate(model, [[1]], 3) == [[63] * 3]
     assert generate(model, [[1]], 3, used_vocab_size=40) == [[39] * 3]
-    sampled = generate(
-        model, [[1]] * 64, 20, temperature=50.0, used_vocab_size=40, seed=0, end_of_text_id=-1
-    )
-    assert max(map(max, sampled)) < 40
     model.config = replace(model.config, used_vocab_size=30)  # the model's own limit
     assert generate(model, [[1]], 3) == [[29] * 3]
+
+
+@pytest.mark.parametrize("unused", [51, 63])
+def test_an_unused_row_made_the_likeliest_is_not_generated_by_either_library(tmp_path, unused):
+    """The first unused row and the last: greedy, and drawn with top-k, which must not count it."""
+    model = random_model(3)
+    expected = generate(model, PROMPTS, 10)
+    with torch.no_grad():
+        model.lm_head.bias[unused] = 1_000.0
+    assert model(torch.tensor([PROMPTS[0]])).argmax(dim=-1).unique().tolist() == [unused]
+    theirs = their_model(model, tmp_path)
+    assert generate(model, PROMPTS, 10) == expected
+    ids = torch.tensor([PROMPTS[0]])
+    out = theirs.generate(ids, max_new_tokens=10, do_sample=False)[0, 3:].tolist()
+    assert out[: len(expected[0])] == expected[0]
+
+    ours = generate(model, [PROMPTS[0]], 10, num_samples=200, temperature=2.0, top_k=20, seed=0)
+    torch.manual_seed(0)
+    out = theirs.generate(
+        ids, max_new_tokens=10, do_sample=True, temperature=2.0, top_k=20, num_return_sequences=200
+    )
+    for drawn in (sum(ours, []), out[:, 3:].flatten().tolist()):
+        assert max(drawn) <= END
+        assert len(set(drawn)) > 30
 
 
 def test_generation_stops_when_the_context_is_full():
@@ -157,6 +141,12 @@ def test_nothing_to_do():
     assert generate(model, [[1], [2, 3]], 0) == [[], []]
 
 
+def test_prompts_may_be_a_tensor():
+    model = random_model(0)
+    ids = [[1, 2, 3], [6, 7, 8]]
+    assert generate(model, torch.tensor(ids), 5) == generate(model, ids, 5)
+
+
 def test_a_seed_repeats_and_another_differs():
     model = random_model(0)
     draw = {seed: generate(model, PROMPTS, 20, temperature=1.0, seed=seed) for seed in (1, 2)}
@@ -166,23 +156,6 @@ def test_a_seed_repeats_and_another_differs():
     first = generate(model, PROMPTS, 20, temperature=1.0)
     torch.manual_seed(7)
     assert first == generate(model, PROMPTS, 20, temperature=1.0)
-
-
-def test_samples_follow_the_softmax():
-    """Chi-squared over 12,800 draws of 8 ids: its mean is 7, above 40 once in a million runs."""
-    logits = torch.tensor([0.0, 1.0, -1.0, 2.0, 0.5, -2.0, 1.5, 0.2])
-    temperature = 0.7
-    drawn = generate(
-        constant_model(logits),
-        [[0]] * 640,
-        20,
-        temperature=temperature,
-        seed=0,
-        end_of_text_id=-1,
-    )
-    counts = torch.tensor(drawn).flatten().bincount(minlength=8).double()
-    expected = 640 * 20 * (logits.double() / temperature).softmax(dim=0)
-    assert ((counts - expected) ** 2 / expected).sum() < 40
 
 
 def test_stop_strings_end_each_row_of_a_batch_where_it_holds_one():
@@ -214,15 +187,25 @@ def test_stop_strings_end_each_row_of_a_batch_where_it_holds_one():
         ([[1], [64]], {}, "prompt 1 holds ids outside 0 to 63"),
         ([[-1]], {}, "prompt 0 holds ids outside"),
         ([1, 2, 3], {}, "a list of prompts, each a list of ids"),
-        ([[1]], {"max_new_tokens": -1}, "max_new_tokens=-1"),
+        (["ab"], {}, "prompt 0 is 'ab': must be a list of ids; encode text first"),
+        ([[1.5]], {}, r"prompt 0 is \[1.5\]: must be a list of ids"),
+        ([[1]], {"max_new_tokens": -1}, "max_new_tokens=-1: must be an integer, at least 0"),
+        ([[1]], {"max_new_tokens": 2.5}, "max_new_tokens=2.5: must be an integer"),
+        ([[1]], {"num_samples": 0, "temperature": 1.0}, "num_samples=0: must be an integer, at"),
+        ([[1]], {"num_samples": 3}, "num_samples=3 with temperature=0: all samples would be"),
+        ([[1]], {"top_k": 0}, "top_k=0: must be an integer, at least 1"),
+        ([[1]], {"seed": -1}, "seed=-1"),
+        ([[1]], {"end_of_text_id": 64}, "end_of_text_id=64: must be an id below 64, or -1"),
         ([[1]], {"temperature": -0.1}, "temperature=-0.1"),
-        ([[1]], {"temperature": float("nan")}, "temperature=nan"),
+        ([[1]], {"temperature": float("nan")}, "temperature=nan: must be 0 or above, and finite"),
+        ([[1]], {"temperature": float("inf")}, "temperature=inf"),
         ([[1]], {"top_p": 0.0}, "top_p=0.0"),
         ([[1]], {"top_p": 1.5}, "top_p=1.5"),
         ([[1]], {"used_vocab_size": 65}, "used_vocab_size=65: must be from 1 to 64"),
         ([[1]], {"used_vocab_size": 0}, "used_vocab_size=0"),
         ([[1]], {"stop": ["x"]}, "stop strings need decode"),
         ([[1]], {"stop": ["x", ""], "decode": characters}, "empty string"),
+        ([[1]], {"stop": [b"x"], "decode": characters}, "must be strings"),
     ],
 )
 def test_bad_arguments_are_refused(ids, options, message):

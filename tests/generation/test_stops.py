@@ -1,4 +1,4 @@
-"""Stop strings against a search of the whole text after every id."""
+"""Stop strings, and what may be shown before they are decided, against the whole text."""
 
 import pytest
 from hypothesis import given
@@ -10,6 +10,7 @@ from phi1_lib.generation import StopStrings
 TOKENS = [b"a", b"b", b"ab", b"\n", b"\nd", b"ef", b"d", b"e", b"f", b"b\n", b"\xc3", b"\xa9"]
 TOKENS += [bytes([byte]) for byte in "\U0001f600".encode()]
 TOKENS += ["é".encode(), "漢".encode()[:2], "漢".encode()[2:], b"aba", b"def x", b"\xff"]
+TOKENS += ["漢".encode()[:1], "漢".encode()[1:2] + b"\xffa"]
 
 
 def decode(ids: list[int]) -> str:
@@ -82,6 +83,62 @@ STOP = STOP.filter(lambda text: "\ufffd" not in text)
 @given(TOKEN_LISTS, st.lists(STOP, min_size=1, max_size=3))
 def test_the_tail_is_enough(ids, stop):
     assert first_cut(StopStrings(stop, decode), ids) == slow_cut(ids, stop)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "stop", "shown"),
+    [
+        ([b"a", b"b"], [], 2),
+        ([b"a", b"\n"], ["\ndef"], 1),
+        ([b"a", b"\n", b"d"], ["\ndef"], 1),
+        ([b"a", b"\n", b"a"], ["\ndef"], 3),
+        ([b"a", b"b\n"], ["\ndef"], 1),  # "b" goes with its token if "def" follows
+        ([b"a", b"b\n", b"d"], ["\ndef", "x"], 1),
+        ([b"a", b"\n", b"\n"], ["\n\n\n"], 1),
+        ([b"a", b"\n", b"\n"], ["\n\na", "\nd"], 1),  # of two beginnings the first
+        ([b"aba"], ["abab"], 0),
+        ([b"a", b"\xc3"], [], 1),  # half a character
+        ([b"a", b"\xc3", b"\xa9"], [], 3),
+        ([b"a", "漢".encode()[:2], "漢".encode()[2:]], ["漢a"], 1),
+        ([b"a", b"\n", b"\xc3"], ["\né"], 1),  # the half character may complete it
+        ([b"a", b"\xff", b"a"], [], 3),  # never a character
+        ([b"\xc3", b"a"], [], 2),
+        # The second id ends a character that breaks off, and begins a stop string: both wait.
+        (["漢".encode()[:1], "漢".encode()[1:2] + b"\xffa"], ["ab"], 0),
+    ],
+)
+def test_what_may_be_shown(tokens, stop, shown):
+    assert StopStrings(stop, decode).settled(ids_of(*tokens)) == shown
+
+
+@given(TOKEN_LISTS, st.lists(STOP, max_size=3))
+def test_what_is_shown_is_never_taken_back(ids, stop):
+    """Shown as the ids come, joined: at every time the final text begins with it."""
+    stops = StopStrings(stop, decode)
+    fed, kept = first_cut(stops, ids) or (len(ids), len(ids))
+    final = decode(ids[:kept])
+    shown, text = 0, ""
+    for count in range(1, fed + 1):
+        so_far = ids[: count if count < fed else kept]
+        settled = stops.settled(so_far[shown:])
+        text += decode(so_far[shown : shown + settled])
+        shown += settled
+        assert final.startswith(text)
+    assert text + decode(ids[shown:kept]) == final
+
+
+@given(TOKEN_LISTS, st.lists(STOP, max_size=3))
+def test_what_is_held_back_can_still_change(ids, stop):
+    """The first id held back: some ids that follow make a stop string or a character with it."""
+    stops = StopStrings(stop, decode)
+    if stops.stop and first_cut(stops, ids):
+        return
+    held = ids[stops.settled(ids) :]
+    if held:
+        text = decode(held)
+        open_character = text.endswith("\ufffd")
+        begun = any(text.rstrip("\ufffd").endswith(s[:n]) for s in stop for n in range(1, len(s)))
+        assert open_character or begun
 
 
 def test_no_stop_strings_need_no_decode():

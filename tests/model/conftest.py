@@ -1,11 +1,18 @@
 """Small models, ours and transformers', with the same random weights."""
 
+import copy
+
 import pytest
 import torch
 import transformers
 from torch import nn
 
+from phi1_lib.attention import BACKENDS
 from phi1_lib.config import PhiConfig
+from phi1_lib.model import Phi
+
+# Those that run on every machine. `tests/attention` compares all backends with each other.
+CPU_BACKENDS = [name for name in ("explicit", "tiled", "sdpa") if name in BACKENDS]
 
 SMALL = PhiConfig(
     vocab_size=97,
@@ -70,6 +77,24 @@ class ExactRotary(nn.Module):
         angles = position_ids[..., None].double() * torch.tensor(frequencies, dtype=torch.float64)
         angles = torch.cat([angles, angles], dim=-1)
         return angles.cos().to(x.dtype), angles.sin().to(x.dtype)
+
+
+def ours_with(theirs: transformers.PhiForCausalLM, config: PhiConfig = SMALL, **options) -> Phi:
+    """Our model with the weights of theirs."""
+    model = Phi(config, **options).to(theirs.dtype)
+    model.load_state_dict(theirs.state_dict())  # strict: the names are transformers'
+    return model.eval()
+
+
+def exact_of(theirs: transformers.PhiForCausalLM, config: PhiConfig = SMALL):
+    """The same weights and function in float64 throughout: the reference of the error rule."""
+    exact = copy.deepcopy(theirs).double()
+    exact.model.rotary_emb = ExactRotary(config)
+    return exact
+
+
+def random_ids(batch: int, tokens: int, vocab: int = 97, seed: int = 0) -> torch.Tensor:
+    return torch.randint(0, vocab, (batch, tokens), generator=torch.Generator().manual_seed(seed))
 
 
 @pytest.fixture

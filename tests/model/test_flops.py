@@ -7,7 +7,14 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from phi1_lib.config import PRESETS, PhiConfig
-from phi1_lib.model import Phi, count_parameters, flops_per_token, training_memory_bytes
+from phi1_lib.model import (
+    KVCache,
+    Phi,
+    cache_bytes,
+    count_parameters,
+    flops_per_token,
+    training_memory_bytes,
+)
 from phi1_lib.model.flops import activation_bytes
 from tests.model.conftest import SMALL
 
@@ -43,8 +50,26 @@ def test_formula_a_equals_pytorchs_flop_counter(tokens):
     assert counter.get_total_flops() == 2 * tokens * flops_per_token(SMALL, tokens)
 
 
+@pytest.mark.parametrize("preset", ["full", "small"])
+def test_formula_a_of_phi1_at_its_own_size(preset):
+    """On the meta device: shapes without values. Backward costs twice forward."""
+    config = PRESETS[preset].model
+    context = config.max_position_embeddings
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        Phi(config, attention_backend="explicit")(torch.zeros(1, context, dtype=torch.int64))
+    assert 3 * counter.get_total_flops() == context * flops_per_token(config, context)
+
+
 def test_formula_a_of_phi1():
     assert flops_per_token(PhiConfig(), 2_048) == 9_084_862_464
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_cache_bytes_are_those_of_the_cache(dtype):
+    cache = KVCache(PhiConfig(), batch=3, max_length=100, dtype=dtype, device="meta")
+    held = sum(tensor.nbytes for tensor in (*cache._keys, *cache._values))
+    assert held == cache_bytes(PhiConfig(), 3, 100, dtype.itemsize)
+    assert cache_bytes(PhiConfig(), 1, 2_048, 2) == 402_653_184
 
 
 @pytest.mark.parametrize(("stage", "gigabytes"), [(0, 120), (1, 31.4), (2, 16.6), (3, 1.88)])
@@ -86,7 +111,7 @@ def test_fp32_model_states_equal_the_tensors_of_a_real_step():
 @pytest.mark.parametrize(
     ("precision", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16)]
 )
-def test_activations_are_close_to_the_tensors_that_pytorch_saves(precision, dtype):
+def test_activations_are_within_1_percent_of_the_tensors_that_pytorch_saves(precision, dtype):
     """With a small vocabulary, where the blocks are nearly everything."""
     config = replace(NANO.model, vocab_size=16, bos_token_id=0, eos_token_id=0, used_vocab_size=16)
     stage = replace(NANO.pretrain, precision=precision, micro_batch_size=2)
@@ -104,4 +129,4 @@ def test_activations_are_close_to_the_tensors_that_pytorch_saves(precision, dtyp
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         logits = model(ids)
         torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), ids.flatten())
-    assert activation_bytes(config, stage) == pytest.approx(sum(saved.values()), rel=0.05)
+    assert activation_bytes(config, stage) == pytest.approx(sum(saved.values()), rel=0.01)

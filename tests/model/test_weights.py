@@ -10,7 +10,7 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from phi1_lib.config import PRESETS, PhiConfig
-from phi1_lib.model import Phi, weights
+from phi1_lib.model import Phi, hub_config, weights
 from phi1_lib.tokenizer import END_OF_TEXT, Tokenizer
 from tests.model.conftest import SMALL, their_config
 
@@ -81,7 +81,7 @@ def test_weights_in_several_files_are_read(tmp_path, theirs):
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_configuration_survives_our_file_and_transformers(tmp_path, name):
     config = replace(PRESETS[name].model, resid_pdrop=0.1, partial_rotary_factor=0.25)
-    (tmp_path / "config.json").write_text(json.dumps(weights.to_hugging_face(config)))
+    (tmp_path / "config.json").write_text(json.dumps(hub_config.to_hugging_face(config)))
     assert weights.read_config(tmp_path) == config
     transformers.AutoConfig.from_pretrained(tmp_path).save_pretrained(tmp_path / "again")
     assert weights.read_config(tmp_path / "again") == config
@@ -100,7 +100,7 @@ def test_generation_config_ends_text_and_suppresses_unused_rows(folder):
 
 def test_no_unused_rows_nothing_suppressed():
     for used in (None, SMALL.vocab_size):
-        assert "suppress_tokens" not in weights.generation_config(
+        assert "suppress_tokens" not in hub_config.generation_config(
             replace(SMALL, used_vocab_size=used)
         )
 
@@ -109,6 +109,22 @@ def test_dtype_converts_and_none_keeps(folder):
     assert Phi.from_pretrained(folder).lm_head.weight.dtype == torch.float32
     half = Phi.from_pretrained(folder, dtype=torch.float16)
     assert {parameter.dtype for parameter in half.parameters()} == {torch.float16}
+
+
+def test_device_says_where_the_weights_go(folder):
+    """On the meta device, which every machine has; it keeps shapes and dtypes only."""
+    model = Phi.from_pretrained(folder, dtype=torch.bfloat16, device="meta")
+    kinds = {(parameter.device.type, parameter.dtype) for parameter in model.parameters()}
+    assert kinds == {("meta", torch.bfloat16)}
+    assert Phi.from_pretrained(folder).lm_head.weight.device.type == "cpu"
+
+
+@pytest.mark.gpu
+def test_weights_go_to_a_gpu(folder):
+    model = Phi.from_pretrained(folder, dtype=torch.float16, device="cuda")
+    expected = Phi.from_pretrained(folder, dtype=torch.float16).state_dict()
+    assert all(tensor.is_cuda for tensor in model.state_dict().values())
+    assert_same_tensors({name: t.cpu() for name, t in model.state_dict().items()}, expected)
 
 
 def test_weights_are_mapped_from_the_file_and_changing_them_leaves_it_alone(folder):
@@ -244,9 +260,9 @@ def test_the_released_models_old_config_is_read(tmp_path):
         ({"rope_parameters": None, "rope_scaling": {"type": "dynamic"}}, "type='dynamic'"),
         ({"hidden_size": 50}, "hidden_size=50: must be a multiple"),
         ({"eos_token_id": [1, 2]}, "config.json: "),
-        ({"hidden_size": 96}, "has shape .* but config.json asks for"),
-        ({"num_hidden_layers": 4}, r"lacks the tensor model\.layers\.3\."),
-        ({"num_hidden_layers": 2}, r"beyond a phi model's, the tensor model\.layers\.2\."),
+        ({"hidden_size": 96}, r"lm_head.weight \(97, 48\), by config.json \(97, 96\)"),
+        ({"num_hidden_layers": 4}, r"missing: model\.layers\.3\."),
+        ({"num_hidden_layers": 2}, r"not a phi model's: model\.layers\.2\."),
     ],
 )
 def test_another_kind_of_model_is_refused(folder, changes, message):
@@ -297,7 +313,7 @@ def drop_a_tensor(folder):
         (write("model.safetensors", b""), "not a whole safetensors file"),
         (write("model.safetensors", b"no tensors in here"), "not a whole safetensors file"),
         (truncate, "not a whole safetensors file"),
-        (drop_a_tensor, "model.safetensors: lacks the tensor lm_head.bias"),
+        (drop_a_tensor, r"model.safetensors: missing: lm_head.bias \(97,\)$"),
         (drop_a_part, "model-00001-of-00001.safetensors is missing"),
         (break_the_index, "no weight_map in it"),
     ],
@@ -307,6 +323,45 @@ def test_a_folder_that_is_no_whole_model_is_refused_by_name(folder, damage, mess
     with pytest.raises(ValueError, match=message) as caught:
         Phi.from_pretrained(folder)
     assert "\n" not in str(caught.value) and str(folder) in str(caught.value)
+
+
+def test_every_tensor_that_does_not_fit_is_named(folder):
+    tensors = {name: t.clone() for name, t in load_file(folder / "model.safetensors").items()}
+    del tensors["lm_head.bias"], tensors["model.layers.1.mlp.fc1.weight"]
+    tensors |= {"lm_head.weight": torch.ones(97, 50), "model.embed_tokens.weight": torch.ones(4)}
+    tensors |= {
+        "model.layers.0.self_attn.query_key_value.bias": torch.ones(3),
+        "extra": torch.ones(1),
+    }
+    save_file(tensors, folder / "model.safetensors")
+    with pytest.raises(ValueError) as caught:
+        Phi.from_pretrained(folder)
+    assert str(caught.value) == (
+        f"{folder}/model.safetensors: "
+        "missing: lm_head.bias (97,), model.layers.1.mlp.fc1.weight (80, 48); "
+        "not a phi model's: extra, model.layers.0.self_attn.query_key_value.bias; "
+        "of another shape: lm_head.weight (97, 50), by config.json (97, 48), "
+        "model.embed_tokens.weight (4,), by config.json (97, 48)"
+    )
+
+
+def test_of_very_many_names_ten_are_told(folder):
+    edit_json(folder / "config.json", num_hidden_layers=5)
+    with pytest.raises(ValueError, match=r"layernorm\.bias .* and 18 more$") as caught:
+        Phi.from_pretrained(folder)
+    assert str(caught.value).count("model.layers.3.") == 10
+
+
+def test_of_several_files_the_one_at_fault_is_named(tmp_path, theirs):
+    theirs.save_pretrained(tmp_path, max_shard_size="50KB")
+    part = sorted(tmp_path.glob("*.safetensors"))[1]
+    tensors = {name: tensor.clone() for name, tensor in load_file(part).items()}
+    save_file(tensors | {"extra": torch.ones(1)}, part)
+    with pytest.raises(ValueError, match=f"not a phi model's: extra in {part.name}$"):
+        Phi.from_pretrained(tmp_path)
+    part.write_bytes(part.read_bytes()[:-1])
+    with pytest.raises(ValueError, match=f"{part.name}: not a whole safetensors"):
+        Phi.from_pretrained(tmp_path)
 
 
 def test_no_folder_at_all(tmp_path):
