@@ -14,13 +14,13 @@ from tokenizer_parts.measuring import (
     Report,
     Run,
     agreed,
-    end_workers,
     in_turn,
     ratio,
     read,
     summary,
     timed,
     use_threads,
+    workers_peak,
 )
 
 from phi1_lib.tokenizer import Tokenizer
@@ -80,7 +80,7 @@ def encode(who: str, vocabulary: Path, paths: Sequence[Path]) -> Run:
     texts, call = read(paths), make(vocabulary)
     ids, first = timed(lambda: call(texts))
     again, second = timed(lambda: call(texts))
-    ended = end_workers() if workers > 1 else {}
+    ended = workers_peak() if workers > 1 else {}
     assert ids == again
     digest = hashlib.sha256(json.dumps(ids).encode()).hexdigest()
     found = {"ids": digest, "tokens": sum(map(len, ids))}

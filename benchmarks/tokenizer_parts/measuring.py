@@ -11,8 +11,6 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from loky import get_reusable_executor
-
 Run = dict[str, Any]  # what one measurement found
 Report = dict[str, Any]
 
@@ -58,9 +56,8 @@ def timed(function: Callable[[], Any]) -> tuple[Any, Run]:
     return result, {"s": seconds, "cpu_s": processor, "before_mb": before, "peak_mb": _peak_mb()}
 
 
-def end_workers() -> Run:
-    """End the processes that wait for this one's next call; return the largest one's peak."""
-    get_reusable_executor(reuse=True).shutdown(wait=True)
+def workers_peak() -> Run:
+    """Return the peak memory of the largest process that this one has started and ended."""
     return {"worker_peak_mb": _peak_mb(resource.RUSAGE_CHILDREN)}
 
 

@@ -12,13 +12,13 @@ from tokenizer_parts.measuring import (
     Report,
     Run,
     agreed,
-    end_workers,
     in_turn,
     ratio,
     read,
     summary,
     timed,
     use_threads,
+    workers_peak,
 )
 from tokenizers import models, pre_tokenizers, trainers
 
@@ -82,7 +82,7 @@ def train(who: str, paths: Sequence[Path], vocab_size: int, held_out: Sequence[P
         return run | {"vocab_size": theirs.get_vocab_size(), "tokens_tokenizers": tokens}
     workers = 2 if who == TWO_WORKERS else 1
     ours, run = timed(lambda: Tokenizer.train(paths, vocab_size, workers=workers))
-    run |= end_workers() if workers > 1 else {}
+    run |= workers_peak() if workers > 1 else {}
     tokens = sum(len(ours.encode(text)) for text in read(held_out))
     found = {"merges": _digest(ours.merges), "tokens_ours": tokens}
     return run | {"vocab_size": ours.vocab_size} | found

@@ -73,7 +73,7 @@ def test_what_the_strategy_of_these_tests_draws(agreeing_text):
     """All categories, many scripts, and the sequences that matter, in the examples of one run."""
     drawn: list[str] = []
 
-    @settings(max_examples=400, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=1_500, deadline=None, derandomize=True, database=None)
     @given(agreeing_text)
     def draw(text):
         drawn.append(text)
