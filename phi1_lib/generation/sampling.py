@@ -27,7 +27,9 @@ def next_token(
     """
     if temperature == 0.0:
         return logits_BV.argmax(dim=-1)
-    probabilities_BV = (logits_BV.float() / temperature).softmax(dim=-1)
+    # Softmax does not ask where the logits begin; from 0 down, no temperature makes them overflow.
+    from_top_BV = logits_BV.float() - logits_BV.float().amax(dim=-1, keepdim=True)
+    probabilities_BV = (from_top_BV / temperature).softmax(dim=-1)
     if top_k is not None:
         probabilities_BV = keep_top_k(probabilities_BV, top_k)
     if top_p < 1.0:

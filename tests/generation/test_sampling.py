@@ -141,3 +141,10 @@ def test_pairs_of_tokens_follow_each_prompt_under_transformers(tmp_path):
         expected_VV = first_V[:, None] * second_VV
         assert (expected_VV > 0).sum() in range(4, 10)
         assert chi_squared(counts, expected_VV) < 45
+
+
+def test_the_smallest_temperatures_take_the_likeliest():
+    """A logit of 3 divided by 1e-39 is infinite in float32."""
+    logits = random_logits()
+    for temperature in (1e-37, 1e-39, 1e-45):
+        assert torch.equal(next_token(logits, temperature), logits.argmax(dim=-1))

@@ -1,0 +1,887 @@
+"""Grades chapter 03. Right answers come from PyTorch's attention and autograd in float64.
+
+Every test compares with the right answer first. Only when that fails are the well-known wrong
+answers computed, to say which mistake it looks like.
+"""
+
+import itertools
+import math
+from random import Random
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+
+INF = math.inf
+
+
+@pytest.fixture
+def random(seed):
+    """Draws numbers that `--seed` decides; `stream` tells two draws of one test apart."""
+
+    def draw(*shape: int, stream: int = 0) -> Tensor:
+        return torch.randn(*shape, generator=torch.Generator().manual_seed(1000 * seed + stream))
+
+    return draw
+
+
+def close(found: Tensor, right: Tensor) -> bool:
+    """Equal but for float32 rounding: 64 units in the last place of the largest value."""
+    if found.shape != right.shape:
+        return False
+    finite = right[right.isfinite()].abs()
+    bound = 64 * torch.finfo(torch.float32).eps * float(finite.max() if len(finite) else 1.0)
+    return torch.allclose(found.double(), right.double(), rtol=0.0, atol=bound, equal_nan=True)
+
+
+def expect_tensor(found: object, shape: tuple[int, ...], what: str = "the result") -> None:
+    assert found is not None, "your function returned None: is there a `return`?"
+    assert isinstance(found, Tensor), f"{what} is a {type(found).__name__}, not a tensor"
+    assert tuple(found.shape) == shape, f"{what} has shape {tuple(found.shape)}; not {shape}"
+
+
+def expect_parts(found: object, names: tuple[str, ...]) -> list:
+    """The results of a function that returns several."""
+    assert found is not None, "your function returned None: is there a `return`?"
+    assert isinstance(found, tuple | list) and len(found) == len(names), (
+        f"return {len(names)} results: {', '.join(names)}"
+    )
+    return list(found)
+
+
+def expect(
+    found: object,
+    right: Tensor,
+    mistakes: list[tuple[Tensor, str]],
+    otherwise: str,
+    what: str = "the result",
+) -> None:
+    """Fail unless found equals right; with the message of the mistake that it equals, if any."""
+    expect_tensor(found, tuple(right.shape), what)
+    if close(found, right):
+        return
+    for wrong, message in mistakes:
+        if close(found, wrong):
+            pytest.fail(message, pytrace=False)
+    pytest.fail(otherwise, pytrace=False)
+
+
+# --- 3.1 ---------------------------------------------------------------------------------------
+
+
+def fold(step, scores: list[float]) -> tuple[float, float]:
+    maximum, total = -INF, 0.0
+    for score in scores:
+        try:
+            maximum, total = expect_parts(step(maximum, total, score), ("maximum", "total"))
+        except OverflowError:
+            pytest.fail(
+                f"exp overflows at the score {score:g}: the maximum must be subtracted in "
+                "every exponent",
+                pytrace=False,
+            )
+    return maximum, total
+
+
+def no_rescale(maximum: float, total: float, score: float) -> tuple[float, float]:
+    return max(maximum, score), total + math.exp(score - max(maximum, score))
+
+
+def upside_down(maximum: float, total: float, score: float) -> tuple[float, float]:
+    new = max(maximum, score)
+    rescale = math.exp(new - maximum) if maximum > -INF else 0.0
+    return new, total * rescale + math.exp(score - new)
+
+
+def old_maximum(maximum: float, total: float, score: float) -> tuple[float, float]:
+    if maximum == -INF:
+        return score, 1.0
+    return max(maximum, score), total + math.exp(score - maximum)
+
+
+def unshifted(maximum: float, total: float, score: float) -> tuple[float, float]:
+    return max(maximum, score), total + math.exp(score)
+
+
+STEP_MISTAKES = {
+    no_rescale: "the old total was not rescaled: its powers still refer to the old maximum",
+    upside_down: "rescaled the wrong way: the old powers become smaller when the maximum grows",
+    old_maximum: "the new power refers to the old maximum: subtract the new one",
+    unshifted: "nothing is subtracted in the exponents: total is the sum of exp(score - maximum)",
+}
+
+
+def check_steps(submission, scores: list[float]) -> None:
+    maximum, total = fold(submission.online_step, scores)
+    shown = ", ".join(f"{score:.3g}" for score in scores)
+    assert not math.isnan(total), (
+        f"scores {shown}: the total is nan. -inf minus -inf is nan; a hidden score adds nothing"
+    )
+    right = max(scores)
+    assert maximum == right, (
+        f"scores {shown}: the maximum is {maximum:.6g}; it is the largest score so far, {right:.6g}"
+    )
+    sum_right = math.fsum(math.exp(score - right) for score in scores) if right > -INF else 0.0
+    if math.isclose(total, sum_right, rel_tol=1e-9, abs_tol=1e-300):
+        return
+    for mistake, message in STEP_MISTAKES.items():
+        if math.isclose(total, fold(mistake, scores)[1], rel_tol=1e-9):
+            pytest.fail(message, pytrace=False)
+    pytest.fail(
+        f"scores {shown}: the total is {total:.6g}, not the sum of exp(score - maximum)",
+        pytrace=False,
+    )
+
+
+@pytest.mark.exercise("3.1", points=1, minutes=10, difficulty=1, section="A softmax in one pass")
+@pytest.mark.parametrize(
+    "scores",
+    [[2.0], [3.0, 1.0], [1.0, 3.0], [0.0, 2.0, 1.0, 3.0]],
+    ids=["one score", "falling", "rising", "four scores"],
+)
+def test_total_refers_to_the_largest_so_far(submission, scores):
+    check_steps(submission, scores)
+
+
+@pytest.mark.exercise("3.1")
+def test_scores_near_a_thousand(submission):
+    check_steps(submission, [998.0, 1000.0, 999.0, -1000.0])
+
+
+@pytest.mark.exercise("3.1")
+@pytest.mark.parametrize(
+    "scores",
+    [[-INF, 1.0, 2.0], [1.0, -INF, 2.0], [-INF, -INF]],
+    ids=["hidden first", "hidden between", "all hidden"],
+)
+def test_a_hidden_score_adds_nothing(submission, scores):
+    check_steps(submission, scores)
+
+
+@pytest.mark.exercise("3.1")
+def test_drawn_scores(submission, seed):
+    draw = Random(seed)
+    for length in (3, 8):
+        check_steps(submission, [draw.gauss(0.0, 3.0) for _ in range(length)])
+
+
+# --- 3.2 ---------------------------------------------------------------------------------------
+
+
+def parts_of(scores: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    """Output and log-sum-exp of a part of the keys, in float64."""
+    scores, v = scores.double(), v.double()
+    return scores.softmax(-1).nan_to_num(0.0) @ v, scores.logsumexp(-1)
+
+
+def check_merge(submission, scores: Tensor, v: Tensor, cut: int) -> None:
+    out_a, lse_a = parts_of(scores[:, :cut], v[:cut])
+    out_b, lse_b = parts_of(scores[:, cut:], v[cut:])
+    right_out, right_lse = parts_of(scores, v)
+    given = [x.float() for x in (out_a, lse_a, out_b, lse_b)]
+    out, lse = expect_parts(
+        submission.merge(*(x.clone() for x in given)), ("output", "log-sum-exp")
+    )
+    expect_tensor(lse, tuple(right_lse.shape), "the log-sum-exp")
+    expect_tensor(out, tuple(right_out.shape), "the output")
+    assert not (out.isnan().any() or lse.isnan().any()), (
+        "nan: exp of a large log-sum-exp overflows, or -inf minus -inf was taken. "
+        "Add in the log domain, and give a query that saw no key the output 0"
+    )
+    if right_lse.isfinite().all():
+        share_a = (lse_a - right_lse).exp()[:, None]
+        share_b = 1 - share_a
+        mistakes = [
+            ((out_a + out_b) / 2, "the mean of the two: weigh each part by its exp(lse)"),
+            (out_a + out_b, "the sum of the two outputs: each needs its share, and they add to 1"),
+            (share_b * out_a + share_a * out_b, "the shares are swapped"),
+            (
+                (lse_a[:, None] * out_a + lse_b[:, None] * out_b) / (lse_a + lse_b)[:, None],
+                "weighed by the log-sum-exps themselves: the sums are their exp",
+            ),
+            (
+                torch.where((lse_a > lse_b)[:, None], out_a, out_b),
+                "only the part with the larger log-sum-exp counts in your output",
+            ),
+        ]
+    else:
+        mistakes = []
+    expect(out, right_out, mistakes, "the output is not that of all keys together", "the output")
+    expect(
+        lse,
+        right_lse,
+        [
+            (lse_a + lse_b, "the log-sum-exps were added: that multiplies the sums"),
+            (torch.maximum(lse_a, lse_b), "the log-sum-exp is only the larger of the two"),
+            (right_lse.exp(), "that is the sum itself: return its log"),
+        ],
+        "the log-sum-exp is not log(exp(lse_a) + exp(lse_b))",
+        "the log-sum-exp",
+    )
+
+
+@pytest.mark.exercise("3.2", points=2, minutes=15, difficulty=2, section="Two parts meet")
+def test_one_to_three(submission):
+    scores, v = torch.tensor([[0.0, math.log(3.0)]]), torch.tensor([[4.0], [0.0]])
+    check_merge(submission, scores, v, 1)
+
+
+@pytest.mark.exercise("3.2")
+@pytest.mark.parametrize("lse", [1000.0, -1000.0], ids=["near 1000", "near -1000"])
+def test_large_log_sum_exps(submission, random, lse):
+    out_TK, lse_T = random(3, 2), torch.full((3,), lse)
+    out, both = expect_parts(
+        submission.merge(out_TK.clone(), lse_T.clone(), out_TK.clone(), lse_T.clone()),
+        ("output", "log-sum-exp"),
+    )
+    expect_tensor(out, (3, 2), "the output")
+    expect_tensor(both, (3,), "the log-sum-exp")
+    assert both.isfinite().all() and out.isfinite().all(), (
+        f"not finite for log-sum-exps near {lse:g}: exp overflows or vanishes. Subtract the larger "
+        "one before exp, or add in the log domain"
+    )
+    # A float32 near 1,000 is off by up to eps x 1000 / 2, and so is a share, relatively.
+    bound = 4 * torch.finfo(torch.float32).eps * 1000
+    assert torch.allclose(out, out_TK, rtol=bound, atol=bound), (
+        f"two equal parts, log-sum-exps {lse:g}: the output should be that of either part"
+    )
+    assert torch.allclose(both, lse_T + math.log(2.0), rtol=0.0, atol=bound), (
+        f"two equal parts, log-sum-exps {lse:g}: together it should be log(2) more"
+    )
+
+
+@pytest.mark.exercise("3.2")
+@pytest.mark.parametrize("blind", ["a", "b", "both"])
+def test_a_part_without_keys(submission, random, blind):
+    scores, v = random(3, 6), random(6, 2, stream=1)
+    if blind in ("a", "both"):
+        scores[1, :3] = -INF
+    if blind in ("b", "both"):
+        scores[1, 3:] = -INF
+    check_merge(submission, scores, v, 3)
+
+
+@pytest.mark.exercise("3.2")
+def test_drawn_parts(submission, random, seed):
+    for cut in (1, 4, 7):
+        check_merge(submission, random(5, 8) * 2, random(8, 4, stream=1), cut)
+
+
+# --- 3.3 ---------------------------------------------------------------------------------------
+
+
+def tiles_with(
+    q: Tensor, k: Tensor, v: Tensor, lengths: list[int], faults: frozenset[str] = frozenset()
+) -> tuple[Tensor, Tensor]:
+    """Tiled attention with a choice of mistakes, in float64."""
+    q, k, v = q.double(), k.double(), v.double()
+    scale = 1.0 if "scale" in faults else q.shape[1] ** -0.5
+    maximum = torch.full((len(q), 1), -INF, dtype=torch.float64)
+    total, out = torch.zeros_like(maximum), torch.zeros_like(q)
+    for k_s, v_s in zip(k.split(lengths), v.split(lengths), strict=True):
+        scores = q @ k_s.T * scale
+        new = torch.maximum(maximum, scores.amax(1, keepdim=True))
+        powers, rescale = (scores - new).exp(), (maximum - new).exp()
+        if "tile maximum" in faults:
+            powers, rescale = (scores - scores.amax(1, keepdim=True)).exp(), torch.ones_like(new)
+        total = total * (1 if "sum" in faults else rescale) + powers.sum(1, keepdim=True)
+        out = out * (1 if "output" in faults else rescale) + powers @ v_s
+        if "divide" in faults:
+            out = out / total
+        maximum = new
+    result = out if {"divide", "undivided"} & faults else out / total
+    return result, (maximum + total.log()).squeeze(1)
+
+
+TILE_FAULTS = {
+    "output": "the running output was not rescaled when the maximum grew",
+    "sum": "the running sum was not rescaled when the maximum grew",
+    "tile maximum": "each tile subtracts its own maximum, and no factor joins the tiles: "
+    "use the running maximum, and rescale what is old",
+    "scale": "the scale is missing: divide the scores by the square root of K",
+    "divide": "the output is divided in every tile: divide once, after the last",
+    "undivided": "the output was not divided by the running sum",
+}
+
+
+def check_tiles(submission, q: Tensor, k: Tensor, v: Tensor, lengths: list[int]) -> None:
+    pieces = list(zip(k.split(lengths), v.split(lengths), strict=True))
+    loads = [0] * len(lengths)
+
+    def load(tile: int) -> tuple[Tensor, Tensor]:
+        assert 0 <= tile < len(pieces), f"load({tile}) was called: the tiles are 0 to {len(pieces)}"
+        loads[tile] += 1
+        return pieces[tile][0].clone(), pieces[tile][1].clone()
+
+    found = submission.tiled_attention(q.clone(), load, len(pieces))
+    out, lse = expect_parts(found, ("output", "log-sum-exp"))
+    assert 0 not in loads, f"tile {loads.index(0)} of {len(loads)} was never fetched"
+    assert max(loads) == 1, (
+        f"tile {loads.index(max(loads))} was fetched {max(loads)} times: one pass has to do"
+    )
+    right = scaled_dot_product_attention(*(x.double()[None] for x in (q, k, v)))[0]
+    right_lse = (q.double() @ k.double().T * q.shape[1] ** -0.5).logsumexp(1)
+    mistakes = [
+        (tiles_with(q, k, v, lengths, frozenset({fault}))[0], message)
+        for fault, message in TILE_FAULTS.items()
+    ]
+    mistakes.append(
+        (
+            tiles_with(q, k, v, lengths, frozenset({"output", "sum"}))[0],
+            "neither the running sum nor the running output was rescaled",
+        )
+    )
+    last = sum(lengths[:-1])
+    mistakes.append(
+        (
+            scaled_dot_product_attention(q[None], k[None, last:], v[None, last:])[0],
+            "only the last tile counts: the running sums start anew in each",
+        )
+    )
+    expect(out, right, mistakes, "the output is not softmax(q k^T / sqrt(K)) v", "the output")
+    expect_tensor(lse, tuple(right_lse.shape), "the log-sum-exp")
+    scores = q.double() @ k.double().T * q.shape[1] ** -0.5
+    total = (scores - scores.amax(1, keepdim=True)).exp().sum(1)
+    expect(
+        lse,
+        right_lse,
+        [
+            (total.log(), "the log-sum-exp lacks the maximum: it is maximum + log(sum)"),
+            (scores.amax(1), "that is the maximum: the log-sum-exp is maximum + log(sum)"),
+            (total, "that is the running sum: the log-sum-exp is maximum + log(sum)"),
+            (scores.amax(1) + total, "take the log of the sum before adding the maximum"),
+        ],
+        "the log-sum-exp is not log(sum of exp(scaled score))",
+        "the log-sum-exp",
+    )
+
+
+@pytest.mark.exercise(
+    "3.3",
+    points=3,
+    minutes=20,
+    difficulty=2,
+    section="Tiles",
+    forbids=(
+        "softmax",
+        "Softmax",
+        "log_softmax",
+        "softmin",
+        "logsumexp",
+        "scaled_dot_product_attention",
+    ),
+)
+@pytest.mark.parametrize(
+    "lengths", [[4], [3, 3], [4, 4, 1]], ids=["one tile", "two tiles", "a short last tile"]
+)
+def test_each_tile_once(submission, random, lengths):
+    keys = sum(lengths)
+    check_tiles(submission, random(5, 8) * 2, random(keys, 8, stream=1), random(keys, 8, stream=2),
+                lengths)  # fmt: skip
+
+
+@pytest.mark.exercise("3.3")
+def test_scores_near_a_thousand_do_not_overflow(submission):
+    q, k = torch.tensor([[100.0, 0.0, 0.0, 0.0]]), torch.zeros(4, 4)
+    k[:, 0] = torch.tensor([19.0, 20.0, 20.0, 18.0])
+    check_tiles(submission, q, k, torch.eye(4), [2, 2])
+
+
+@pytest.mark.exercise("3.3")
+def test_drawn_tiles(submission, random, seed):
+    draw = Random(seed)
+    lengths = [draw.randint(1, 5) for _ in range(4)]
+    keys = sum(lengths)
+    check_tiles(submission, random(3, 4) * 2, random(keys, 4, stream=1), random(keys, 4, stream=2),
+                lengths)  # fmt: skip
+
+
+# --- 3.4 ---------------------------------------------------------------------------------------
+
+
+def flash_with(
+    q: Tensor, k: Tensor, v: Tensor, tile: int, faults: frozenset[str] = frozenset()
+) -> Tensor:
+    """The causal loop of the exercise, with a choice of faults, in float64."""
+    q, k, v = q.double(), k.double(), v.double()
+    (queries, features), keys = q.shape, len(k)
+    result = torch.empty_like(q)
+    for start in range(0, queries, tile):
+        q_t = q[start : start + tile]
+        position = torch.arange(start, start + len(q_t))[:, None]
+        position += 0 if "top left" in faults else keys - queries
+        maximum = torch.full((len(q_t), 1), -1e30, dtype=torch.float64)
+        total, out = torch.zeros_like(maximum), torch.zeros_like(q_t)
+        for first in range(0, keys, tile):
+            key = torch.arange(first, min(first + tile, keys))
+            if "skip" in faults and first > start + keys - queries:
+                continue
+            scores = q_t @ k[key].T * features**-0.5
+            scores = scores.masked_fill(key > position, -INF)
+            new = torch.maximum(maximum, scores.amax(1, keepdim=True))
+            powers, rescale = (scores - new).exp(), (maximum - new).exp()
+            total = total * (1 if "sum" in faults else rescale) + powers.sum(1, keepdim=True)
+            out = out * (1 if "output" in faults else rescale) + powers @ v[key]
+            maximum = scores.amax(1, keepdim=True) if "maximum" in faults else new
+        result[start : start + tile] = out / total
+    return result
+
+
+FLASH_FAULTS = {
+    "top left": "the diagonal stands at the top left: query 0 is not key 0's position, but that of "
+    "the first of the last T",
+    "sum": "the running sum is not rescaled",
+    "maximum": "the running maximum is replaced by the tile's own: carry the larger on",
+}
+FLASH_SETS = [
+    frozenset(names) for count in (1, 2, 3) for names in itertools.combinations(FLASH_FAULTS, count)
+]
+
+
+def causal_right(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    mask = torch.ones(len(q), len(k), dtype=torch.bool).tril(len(k) - len(q))
+    q, k, v = (x.double()[None] for x in (q, k, v))
+    return scaled_dot_product_attention(q, k, v, attn_mask=mask)[0]
+
+
+def check_flash(submission, q: Tensor, k: Tensor, v: Tensor, tile: int) -> None:
+    mistakes = [
+        (
+            flash_with(q, k, v, tile, faults),
+            "; ".join(FLASH_FAULTS[name] for name in FLASH_FAULTS if name in faults),
+        )
+        for faults in FLASH_SETS
+    ]
+    mistakes += [
+        (
+            flash_with(q, k, v, tile, frozenset({"output"})),
+            "the running output is no longer rescaled: it was right",
+        ),
+        (
+            flash_with(q, k, v, tile, frozenset({"skip"})),
+            "a tile that the diagonal crosses is skipped: its last queries see some of its keys",
+        ),
+        (
+            scaled_dot_product_attention(q[None], k[None], v[None])[0],
+            "nothing is hidden now",
+        ),
+    ]
+    expect(
+        submission.causal_flash(q.clone(), k.clone(), v.clone(), tile),
+        causal_right(q, k, v),
+        mistakes,
+        "not yet causal attention",
+    )
+
+
+@pytest.mark.exercise(
+    "3.4",
+    points=2,
+    minutes=15,
+    difficulty=2,
+    section="Skip what is hidden",
+    forbids=(
+        "softmax",
+        "Softmax",
+        "log_softmax",
+        "softmin",
+        "logsumexp",
+        "scaled_dot_product_attention",
+    ),
+)
+@pytest.mark.parametrize(
+    ("queries", "keys", "tile"),
+    [(4, 4, 4), (9, 9, 3), (5, 11, 4)],
+    ids=["one tile", "three tiles", "5 of 11 keys"],
+)
+def test_all_three_faults_are_gone(submission, random, queries, keys, tile):
+    q, k, v = random(queries, 8), random(keys, 8, stream=1), random(keys, 8, stream=2)
+    check_flash(submission, 3 * q, k, v, tile)
+
+
+@pytest.mark.exercise("3.4")
+def test_drawn_lengths(submission, random, seed):
+    draw = Random(seed)
+    queries = draw.randint(4, 8)
+    keys = queries + draw.randint(1, 6)
+    q, k, v = random(queries, 4), random(keys, 4, stream=1), random(keys, 4, stream=2)
+    check_flash(submission, 4 * q, k, v, draw.randint(2, 3))
+
+
+# --- 3.5 ---------------------------------------------------------------------------------------
+
+
+def count_tiles(seen: Tensor, query_tile: int, key_tile: int) -> int:
+    return sum(
+        bool(block.any()) for rows in seen.split(query_tile, 0) for block in rows.split(key_tile, 1)
+    )
+
+
+def check_count(submission, queries: int, keys: int, query_tile: int, key_tile: int) -> None:
+    found = submission.tiles_to_compute(queries, keys, query_tile, key_tile)
+    assert found is not None, "your function returned None: is there a `return`?"
+    assert isinstance(found, int) and not isinstance(found, bool), (
+        f"your function returned {found!r}: a count is an int"
+    )
+    ones = torch.ones(queries, keys, dtype=torch.bool)
+    shift = keys - queries
+
+    def count(mask: Tensor) -> int:
+        return count_tiles(mask, query_tile, key_tile)
+
+    right = count(ones.tril(shift))
+    if found == right:
+        return
+    starts = range(0, queries, query_tile)
+    case = f"{queries} queries, {keys} keys, tiles of {query_tile} by {key_tile}"
+    mistakes = [
+        (count(ones), "every tile is counted, also those above the diagonal"),
+        (
+            count(ones.tril(0)),
+            "the diagonal stands at the top left: query t sees the keys 0 to t + keys - queries",
+        ),
+        (
+            sum(-(-(start + shift + 1) // key_tile) for start in starts),
+            "each row of tiles ends where its first query does: its last query sees further",
+        ),
+        (
+            sum((min(start + query_tile, queries) + shift) // key_tile for start in starts),
+            "the tile on the diagonal is missing: a tile counts when any pair of it is visible",
+        ),
+        (
+            sum(-(-(start + query_tile + shift) // key_tile) for start in starts),
+            "the last row of tiles is shorter: its last query is queries - 1",
+        ),
+        (
+            count(ones[: queries // query_tile * query_tile].tril(shift)),
+            "the last queries are missing: they do not fill a tile, but they need one",
+        ),
+        (
+            count(ones.tril(shift + 1)),
+            "off by one: the key after a query's own position is hidden from it",
+        ),
+        (int(ones.tril(shift).sum()), "these are pairs of query and key: count tiles"),
+    ]
+    for wrong, message in mistakes:
+        if found == wrong:
+            pytest.fail(f"{message} ({case})", pytrace=False)
+    pytest.fail(f"{case}: {found} is not the number of tiles with a visible pair", pytrace=False)
+
+
+@pytest.mark.exercise("3.5", points=2, minutes=15, difficulty=2, section="Skip what is hidden")
+@pytest.mark.parametrize(
+    "case",
+    [(8, 8, 2, 2), (2, 12, 2, 3), (9, 9, 4, 2), (11, 17, 4, 4), (12, 12, 2, 3)],
+    ids=["square", "2 of 12 keys", "wide tiles", "not a multiple", "tall keys"],
+)
+def test_tiles_with_a_visible_pair(submission, case):
+    check_count(submission, *case)
+
+
+@pytest.mark.exercise("3.5")
+def test_drawn_counts(submission, seed):
+    draw = Random(seed)
+    for _ in range(4):
+        queries = draw.randint(3, 20)
+        keys = queries + draw.choice([0, draw.randint(1, 20)])
+        check_count(submission, queries, keys, draw.randint(1, 6), draw.randint(1, 6))
+
+
+# --- 3.6 ---------------------------------------------------------------------------------------
+
+
+class Ledger:
+    """Slow memory that counts: every array that is read or written passes through here."""
+
+    def __init__(self) -> None:
+        self.numbers = 0
+
+    def move(self, *shapes: tuple[int, int]) -> None:
+        self.numbers += sum(rows * columns for rows, columns in shapes)
+
+
+def ledgers(length: int, features: int, tile: int) -> tuple[int, int]:
+    """The numbers moved, by going through the steps one by one."""
+    standard, tiled = Ledger(), Ledger()
+    small, square = (length, features), (length, length)
+    standard.move(small, small, square)
+    standard.move(square, square)
+    standard.move(square, small, small)
+    for start in range(0, length, tile):
+        rows = min(tile, length - start)
+        tiled.move((rows, features), small, small, (rows, features), (rows, 1))
+    return standard.numbers, tiled.numbers
+
+
+def check_bytes(submission, length: int, features: int, tile: int, size: int) -> None:
+    found = expect_parts(
+        submission.bytes_moved(length, features, tile, size), ("standard", "tiled")
+    )
+    standard, tiled = ledgers(length, features, tile)
+    small, square, tiles = length * features, length * length, -(-length // tile)
+    case = f"length {length}, head size {features}, tile {tile}, {size} bytes"
+    mistakes = [
+        (
+            (4 * small + 2 * square, None),
+            "standard: scores and weights are each written and read: four times, not two",
+        ),
+        ((4 * square, None), "standard: q, k, v and the output move too"),
+        ((3 * small + 4 * square, None), "standard: the output is written too, beside q, k and v"),
+        (
+            (None, 4 * small + length),
+            "tiled: k and v are read again for every tile of queries, not once",
+        ),
+        ((None, 2 * small + 2 * small * tiles), "tiled: the log-sum-exp, one number a query"),
+        (
+            (None, 2 * small + length + 2 * small * (length // tile)),
+            "tiled: a last, shorter tile of queries reads k and v too: round up",
+        ),
+        (
+            (None, 2 * small + length + small * tiles),
+            "tiled: both k and v are read for each tile of queries",
+        ),
+        (
+            (None, (2 * small + length) * tiles + 2 * small),
+            "tiled: it is k and v that are read again and again; q and output move once",
+        ),
+    ]
+    names = ("standard", "tiled")
+    for index, (value, right) in enumerate(zip(found, (standard, tiled), strict=True)):
+        if value == right * size:
+            continue
+        if value == right:
+            pytest.fail(f"these are numbers, not bytes: {size} bytes each ({case})", pytrace=False)
+        for wrong, message in mistakes:
+            if wrong[index] is not None and value == wrong[index] * size:
+                pytest.fail(f"{message} ({case})", pytrace=False)
+        pytest.fail(f"{names[index]}: {value} bytes is not the count ({case})", pytrace=False)
+
+
+@pytest.mark.exercise("3.6", points=1, minutes=10, difficulty=1, section="The bytes, counted again")
+@pytest.mark.parametrize(
+    "case", [(4, 1, 2, 2), (256, 64, 128, 2), (300, 64, 128, 4)],
+    ids=["by hand", "two tiles", "a short last tile"],
+)  # fmt: skip
+def test_bytes_of_both(submission, case):
+    check_bytes(submission, *case)
+
+
+@pytest.mark.exercise("3.6")
+def test_drawn_bytes(submission, seed):
+    draw = Random(seed)
+    for _ in range(3):
+        check_bytes(
+            submission,
+            draw.randint(50, 500),
+            draw.choice([32, 64, 128]),
+            draw.randint(16, 48),
+            draw.choice([2, 4]),
+        )
+
+
+# --- 3.7 ---------------------------------------------------------------------------------------
+
+
+def backward_with(q, k, v, out, lse, grad, fault: str = "") -> tuple[Tensor, Tensor, Tensor]:
+    """The three gradients, with a choice of mistakes."""
+    scale = q.shape[1] ** -0.5
+    scores = q @ k.T * scale
+    p = (scores - lse[:, None]).exp()
+    if fault == "powers":
+        p = scores.exp()
+    if fault == "scores":
+        p = scores
+    dp = grad @ v.T
+    delta = (grad * out).sum(1, keepdim=True)
+    ds = p * (dp - delta)
+    if fault == "no delta":
+        ds = p * dp
+    if fault == "no softmax":
+        ds = dp
+    if fault == "bracket":
+        ds = p * dp - delta
+    if fault == "one delta":
+        ds = p * (dp - delta.sum())
+    power = {"no scale": 0, "scale twice": 2}.get(fault, 1)
+    dv = {"dv of dp": dp.T @ grad, "dv of out": p.T @ out}.get(fault, p.T @ grad)
+    return ds @ k * scale**power, ds.T @ q * scale**power, dv
+
+
+BACKWARD_FAULTS = {
+    "no delta": "delta is missing: the softmax's part is weights x (gradient of the weights "
+    "- delta)",
+    "no scale": "the scale is missing in the gradients of q and k",
+    "scale twice": "the scale is there twice",
+    "powers": "these are exp(scaled score), not weights: subtract the log-sum-exp",
+    "scores": "the scores stand where the weights belong: weights are exp(scaled score - lse)",
+    "no softmax": "the softmax has no part in it: the gradient of the weights is not that of the "
+    "scores",
+    "bracket": "delta was not multiplied by the weights: it stands inside the bracket",
+    "one delta": "delta is one number for all queries: each query has its own",
+    "dv of dp": "the gradient of v takes the gradient of the weights: it is weights, turned, times "
+    "that of the output",
+    "dv of out": "the gradient of v takes the output: it is weights, turned, times the gradient "
+    "of the output",
+}
+
+
+def check_backward(submission, q: Tensor, k: Tensor, v: Tensor, grad: Tensor) -> None:
+    wide = [x.double().requires_grad_() for x in (q, k, v)]
+    out = scaled_dot_product_attention(*(x[None] for x in wide))[0]
+    right = torch.autograd.grad(out, wide, grad.double())
+    out = out.detach()
+    lse = (q.double() @ k.double().T * q.shape[1] ** -0.5).logsumexp(1)
+    given = [x.float() for x in (q, k, v, out, lse, grad)]
+    names = ("gradient of q", "gradient of k", "gradient of v")
+    found = expect_parts(submission.attention_backward(*(x.clone() for x in given)), names)
+    wrong = {
+        message: backward_with(*(x.double() for x in given), fault)
+        for fault, message in BACKWARD_FAULTS.items()
+    }
+    if isinstance(found[0], Tensor) and isinstance(found[1], Tensor):
+        swapped = close(found[0], right[1]) and close(found[1], right[0])
+        assert not swapped or close(found[0], right[0]), "the gradients of q and k are swapped"
+    for index, name in ((2, names[2]), (0, names[0]), (1, names[1])):
+        expect(
+            found[index],
+            right[index],
+            [(gradients[index], message) for message, gradients in wrong.items()],
+            f"the {name} is not what autograd finds",
+            f"the {name}",
+        )
+
+
+@pytest.mark.exercise(
+    "3.7",
+    points=3,
+    minutes=25,
+    difficulty=3,
+    section="Backward without the weights",
+    forbids=(
+        "softmax",
+        "Softmax",
+        "log_softmax",
+        "softmin",
+        "logsumexp",
+        "scaled_dot_product_attention",
+        "grad",
+        "backward",
+        "requires_grad",
+        "requires_grad_",
+        "vjp",
+    ),
+)
+@pytest.mark.parametrize(
+    ("queries", "keys"), [(4, 4), (3, 6)], ids=["as many queries as keys", "3 queries, 6 keys"]
+)
+def test_the_gradients_are_those_of_autograd(submission, random, queries, keys):
+    q, grad = random(queries, 4), random(queries, 4, stream=1)
+    check_backward(submission, q, random(keys, 4, stream=2), random(keys, 4, stream=3), grad)
+
+
+@pytest.mark.exercise("3.7")
+def test_drawn_sizes(submission, random, seed):
+    draw = Random(seed)
+    queries, keys, features = (draw.randint(2, 7) for _ in range(3))
+    q, grad = random(queries, features), random(queries, features, stream=1)
+    k, v = random(keys, features, stream=2), random(keys, features, stream=3)
+    check_backward(submission, q, k, v, grad)
+
+
+# --- 3.8 ---------------------------------------------------------------------------------------
+
+
+def needed_tiles(seen: Tensor, tile: int) -> list[tuple[int, int]]:
+    return [
+        (row, column)
+        for row, rows in enumerate(seen.split(tile, 0))
+        for column, block in enumerate(rows.split(tile, 1))
+        if block.any()
+    ]
+
+
+def check_packed(submission, lengths: list[int], tile: int) -> None:
+    borders = [0, *itertools.accumulate(lengths)]
+    found = submission.packed_tiles(list(borders), tile)
+    assert found is not None, "your function returned None: is there a `return`?"
+    assert isinstance(found, list | tuple), f"return a list, not a {type(found).__name__}"
+    assert all(isinstance(pair, tuple | list) and len(pair) == 2 for pair in found), (
+        "return a list of pairs (row of tiles, column of tiles)"
+    )
+    found = [tuple(pair) for pair in found]
+    total = borders[-1]
+    seen = torch.block_diag(*[torch.ones(n, n).tril() for n in lengths]).bool()
+    right = needed_tiles(seen, tile)
+    if found == right:
+        return
+    case = f"documents of {lengths} tokens, tiles of {tile}"
+    assert len(set(found)) == len(found), f"a tile is named twice ({case})"
+    assert sorted(found) != right, f"the tiles are right, not their order: by rows ({case})"
+    ones = torch.ones(total, total)
+    same = torch.block_diag(*[torch.ones(n, n) for n in lengths]).bool()
+    by_last, inside, late = [], [], []
+    rows = range(-(-total // tile))
+    for row in rows:
+        first, last = row * tile, min((row + 1) * tile, total) - 1
+        start = max(border for border in borders if border <= last)
+        by_last += [(row, column) for column in range(start // tile, row + 1)]
+        start = max((border for border in borders if border < first), default=0)
+        late += [(row, column) for column in range(start // tile, row + 1)]
+    for start, stop in itertools.pairwise(borders):
+        for row in range(start // tile, stop // tile):
+            inside += [(row, column) for column in range(start // tile, row + 1)]
+    mistakes = [
+        (needed_tiles(ones.tril().bool(), tile), "documents see each other"),
+        (needed_tiles(same, tile), "tiles with nothing but later keys are counted"),
+        (needed_tiles(ones.bool(), tile), "no tile is skipped"),
+        (
+            by_last,
+            "a row of tiles starts at the document of its last query: the first query's document "
+            "may start earlier",
+        ),
+        (
+            late,
+            "a document that starts exactly at a tile's first query belongs to that query",
+        ),
+        (
+            sorted(set(inside)),
+            "tiles that a document only partly fills at its end are missing",
+        ),
+        ([(row, row) for row in rows], "only the tiles on the diagonal: long documents need more"),
+        (
+            [(row, column) for row, column in right if row != len(rows) - 1],
+            "the last row of tiles is missing: it may be shorter, but it is needed",
+        ),
+        ([(column, row) for row, column in right], "the pairs are (column, row)"),
+    ]
+    for wrong, message in mistakes:
+        if found == wrong or sorted(found) == sorted(wrong):
+            pytest.fail(f"{message} ({case})", pytrace=False)
+    extra, missing = sorted(set(found) - set(right)), sorted(set(right) - set(found))
+    which = f"{extra[0]} holds no visible pair" if extra else f"{missing[0]} is missing"
+    pytest.fail(f"{case}: tile {which}", pytrace=False)
+
+
+@pytest.mark.exercise("3.8", points=3, minutes=20, difficulty=3, section="Packed documents")
+@pytest.mark.parametrize(
+    ("lengths", "tile"),
+    [([2, 2], 2), ([3, 1], 2), ([7, 3, 6], 4), ([9], 2), ([1, 1, 1, 1, 1], 2)],
+    ids=[
+        "borders on tiles",
+        "a border inside",
+        "three documents",
+        "one document",
+        "one token each",
+    ],
+)
+def test_tiles_with_a_visible_pair_of_one_document(submission, lengths, tile):
+    check_packed(submission, lengths, tile)
+
+
+@pytest.mark.exercise("3.8")
+def test_drawn_documents(submission, seed):
+    draw = Random(seed)
+    for _ in range(4):
+        lengths = draw.choices(range(1, 12), k=draw.randint(2, 6))
+        check_packed(submission, lengths, draw.randint(2, 5))
