@@ -19,3 +19,9 @@ def test_the_measurements_in_prose():
         scores = quality["cross_validation"][name]
         low, high = scores["auc_uniform_interval_95"]
         assert f"{scores['auc_uniform']:.2f} ({low:.2f} to {high:.2f})" in text
+    tokenizer = json.loads((results / "tokenizer.json").read_text(encoding="utf-8"))
+    training = tokenizer["training"]["10"]["32000"]["ours_over_tokenizers"]
+    assert f"32,000 tokens in {training:.1f} times the time" in text
+    encoding = tokenizer["encoding"]["trained_32000"]["encode_over_tiktoken"]["first"]
+    assert f"encodes new text in {encoding:.1f} times the time of tiktoken" in text
+    assert tokenizer["merges_equal_to_tokenizers"]["megabytes"] == 10
