@@ -682,6 +682,13 @@ def test_logits_of_zero(submission):
     check_first_loss(submission, 1000, 64, 0.0, about=measured_loss(1000, 64, 0.0, 0))
 
 
+@pytest.mark.exercise("4.7")
+def test_drawn_sizes(submission, seed):
+    draw = Random(seed)
+    shape = draw.randint(2000, 6000), draw.randint(100, 250), draw.uniform(0.03, 0.05)
+    check_first_loss(submission, *shape, about=measured_loss(*shape, seed))
+
+
 # --- 4.8 ---------------------------------------------------------------------------------------
 
 SHAPES = {
@@ -732,8 +739,9 @@ def test_biases_are_zero_and_layer_norms_one(submission, seed):
 
 
 @pytest.mark.exercise("4.8")
-@pytest.mark.parametrize("std", [0.02, 0.3], ids=["std 0.02", "std 0.3"])
+@pytest.mark.parametrize("std", [0.02, 0.3, None], ids=["std 0.02", "std 0.3", "std drawn"])
 def test_weights_have_the_standard_deviation_asked(submission, seed, std):
+    std = std or Random(seed).uniform(0.05, 0.5)
     found = initialised(submission, std, seed)
     for name in DRAWN:
         tensor, fan_in = found[name].double(), SHAPES[name][1]
