@@ -51,6 +51,13 @@ class WrongAnswers:
     names: set[str] = field(default_factory=set)
 
 
+# Parsed here, once: `ast.parse` in two threads at a time fails now and then under Python 3.11.
+WRONG_NAMES = [
+    {node.name for node in ast.parse(code).body if hasattr(node, "name")}
+    for _, _, _, code, _ in WRONG_CASES
+]
+
+
 def right_answers() -> dict[Key, Answer]:
     """The worked solutions, whole."""
     return {("solution", stem): Answer(stem, text) for stem, text in SOLUTIONS.items()}
@@ -72,8 +79,8 @@ def wrong_answers() -> list[WrongAnswers]:
     Exercises need no other one (a test sees to it), so each is judged as if it stood alone.
     """
     files: list[WrongAnswers] = []
-    for place, (stem, number, _, code, _) in enumerate(WRONG_CASES):
-        names = {node.name for node in ast.parse(code).body if hasattr(node, "name")}
+    cases = zip(WRONG_CASES, WRONG_NAMES, strict=True)
+    for place, ((stem, number, _, code, _), names) in enumerate(cases):
         fits = (f for f in files if f.stem == stem and not (number in f.places or names & f.names))
         file = next(fits, None)
         if file is None:
