@@ -5,7 +5,6 @@ connection for the network. Nothing is installed or changed.
 """
 
 import json
-import os
 import platform
 import shutil
 import socket
@@ -18,7 +17,6 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
 HUB_HOST = "huggingface.co"  # the one outside place the full-scale run reads corpora from
-VOCABULARY_REPOSITORY = "microsoft/phi-1"
 OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 14)
 NEEDED_DISK_GB = 5  # the environment takes about 2, a nano run well under 1
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -231,14 +229,14 @@ def vocabulary_row() -> Row:
     meaning = "chapters 01 and 14: phi-1's own tokenizer needs GPT-2's vocabulary"
     if _version("huggingface_hub") is None:
         return Row("GPT-2 vocabulary", "unknown", "missing", meaning, "make lab")
-    from huggingface_hub import try_to_load_from_cache
+    from phi1_lib.tokenizer.hub import FILES, REPOSITORIES, gpt2_files
 
-    names = ("vocab.json", "merges.txt")
-    found = [try_to_load_from_cache(VOCABULARY_REPOSITORY, name) for name in names]
-    if all(isinstance(path, str) and os.path.exists(path) for path in found):
-        return Row("GPT-2 vocabulary", "in the Hub's cache", "ok")
-    remedy = f"hf download {VOCABULARY_REPOSITORY} {' '.join(names)}"
-    return Row("GPT-2 vocabulary", "not on this machine", "missing", meaning, remedy)
+    try:
+        gpt2_files()
+    except ValueError:
+        remedy = f"hf download {REPOSITORIES[0]} {' '.join(FILES)}"
+        return Row("GPT-2 vocabulary", "not on this machine", "missing", meaning, remedy)
+    return Row("GPT-2 vocabulary", "in the Hub's cache", "ok")
 
 
 def report() -> list[Row]:
