@@ -9,6 +9,7 @@ all, checked first to be one function and then to have like losses. "default" ro
 what its own user gets. In training, bfloat16 is autocast: the weights stay float32; in decoding the
 weights are bfloat16. The implementations take turns, in alternating order; figures are medians.
 `first_step_s` is the first step, not counted: with compiling, unless Inductor's cache holds it.
+`shares` says where the processor's time goes, operator by operator.
 
 litgpt 0.5.13 is compared where it is found; it asks for other versions than this environment's, so
 it belongs into a folder of its own:
@@ -40,6 +41,7 @@ from model_parts.peers import (
     greedy,
     same_model_everywhere,
 )
+from model_parts.profile import where_time_goes
 from model_parts.training import DEFAULTS, default_step, equal_step, one_batch
 from record import ROOT, conditions, write_result
 
@@ -139,6 +141,11 @@ def compare_training(
         for name, model in models.items()
     }
     row, losses = run_steps(case, steps, turns)
+    if not compiled:
+        batch = text_batches(case, 1)[0]
+        row["shares"] = {
+            n: where_time_goes(lambda step=step: step(batch)) for n, step in steps.items()
+        }
     apart = max(
         abs(a - b) for of in losses.values() for a, b in zip(of, losses["phi1_lib"], strict=True)
     )
@@ -206,8 +213,15 @@ def compare_decoding(
         name: lambda name=name, of=of: greedy(name, of, prompts, new) for name, of in models.items()
     }
     figures = take_turns(runs, turns, batch * new)
+    shares = where_time_goes(runs["phi1_lib"])
     equal = {"of": batch * new, **same}
-    return {"dtype": dtype, "batch": batch, **figures, "ids_as_transformers": equal}
+    return {
+        "dtype": dtype,
+        "batch": batch,
+        **figures,
+        "shares": shares,
+        "ids_as_transformers": equal,
+    }
 
 
 # ---- the report -----------------------------------------------------------------------------

@@ -25,7 +25,7 @@ def conditions(script: str, measured: Sequence[str], packages: Sequence[str]) ->
     """
     path = str(Path(script).resolve().relative_to(ROOT))
     return {
-        "command": "python " + shlex.join([path, *sys.argv[1:]]),
+        "command": "python " + shlex.join([path, *map(_without_place, sys.argv[1:])]),
         "commit": git_commit([*measured, path]),
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -34,6 +34,11 @@ def conditions(script: str, measured: Sequence[str], packages: Sequence[str]) ->
         "load_at_start": round(os.getloadavg()[0], 2),
         "versions": {name: metadata.version(name) for name in packages},
     }
+
+
+def _without_place(argument: str) -> str:
+    """Return an argument as the help writes it: FOLDER for one, whose place is nobody's matter."""
+    return "FOLDER" if Path(argument).is_dir() else argument
 
 
 def git_commit(measured: Sequence[str]) -> str | None:

@@ -155,8 +155,6 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="1 MB, once; write nothing")
     options = parser.parse_args()
     report = conditions(__file__, MEASURED, PACKAGES)
-    if options.gpt2:
-        report["command"] = "python benchmarks/tokenizer.py --gpt2 FOLDER"  # not whose folder
     with tempfile.TemporaryDirectory() as folder:
         report |= measure(Path(folder), options.gpt2, options.quick)
     if options.quick:

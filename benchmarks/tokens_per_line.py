@@ -152,7 +152,6 @@ def main() -> None:
         print(f"not measured, the record stays: {error}", file=sys.stderr)
         return
     report = conditions(__file__, MEASURED, PACKAGES)
-    report["command"] = "python benchmarks/tokens_per_line.py --gpt2 FOLDER"  # not whose folder
     write_result(
         "tokens_per_line",
         report | measure_published(*files) | measure_ours(options.megabytes),

@@ -29,12 +29,15 @@ class KVCache:
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
     ) -> None:
-        shape = (batch, max_length, config.num_attention_heads, config.head_dim)
+        # (B, H, S, K) in memory: a head reads all its tokens, which so lie side by side.
+        shape = (batch, config.num_attention_heads, max_length, config.head_dim)
         layers = range(config.num_hidden_layers)
         # Zeros, since what a short row has not written yet is read beside a longer one, with weight
         # 0: a NaN left in memory would come through.
-        self._keys = [torch.zeros(shape, dtype=dtype, device=device) for _ in layers]
-        self._values = [torch.zeros(shape, dtype=dtype, device=device) for _ in layers]
+        self._keys, self._values = (
+            [torch.zeros(shape, dtype=dtype, device=device).transpose(1, 2) for _ in layers]
+            for _ in range(2)
+        )
         self.max_length = max_length
         self.lengths = [0] * batch
         self.visible_BTS: torch.Tensor | None = None

@@ -65,6 +65,6 @@ def rotate(x_BTHK: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.
     """
     cos, sin = cos.unsqueeze(-2), sin.unsqueeze(-2)  # the same angle for all heads
     pairs = cos.shape[-1]
-    first, second, rest = x_BTHK.tensor_split([pairs, 2 * pairs], dim=-1)
+    first, second, rest = x_BTHK.split([pairs, pairs, x_BTHK.shape[-1] - 2 * pairs], dim=-1)
     turned = (first * cos - second * sin, first * sin + second * cos)
-    return torch.cat([part.to(x_BTHK.dtype) for part in (*turned, rest)], dim=-1)
+    return torch.cat([*turned, rest], dim=-1).to(x_BTHK.dtype)
