@@ -41,8 +41,8 @@ test: lint  ## everything but the long tests: lint, units, graders, chapters, sm
 test-full: lint  ## also the nano chain (minutes more)
 	@$(PYTEST) -m "not gpu"
 
-test-gpu: .venv/dev.stamp  ## the tests that need a CUDA GPU
-	@$(VENV_PYTHON) -m pytest -m gpu $(VOCAB) $(ARGS)
+test-gpu: .venv/dev.stamp  ## the tests that need a CUDA GPU; keeps their outcome
+	@$(VENV_PYTHON) -m pytest -m gpu -p tests.gpu_record $(VOCAB) $(ARGS)
 
 lint: .venv/dev.stamp  ## check the style and the layout of the code
 	@$(VENV_PYTHON) -m ruff check --quiet .

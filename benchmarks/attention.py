@@ -46,7 +46,8 @@ CPU_LENGTHS = (128, 256, 512, 1_024, 2_048, 4_096, 8_192)
 CPU_HEADS = 4
 CPU_REPEATS = 3
 LEAST_SECONDS = 0.2  # of calls in one measurement, whose median counts
-# Float32 matrices T x S that `explicit` holds at its peak: 3.2 by this script's own measure.
+# Float32 matrices T x S that `explicit` holds at its peak: between 3 and 3.5 by this script's own
+# measure, from 2,048 tokens on.
 EXPLICIT_MATRICES = 4
 
 # On a GPU: phi-1's width (32 heads of 64) and 16k tokens in a batch, as the FlashAttention-2 paper

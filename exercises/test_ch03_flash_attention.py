@@ -71,16 +71,13 @@ def expect(
 
 
 def fold(step, scores: list[float]) -> tuple[float, float]:
+    """Maximum and total after all scores; a total of infinity where exp overflows."""
     maximum, total = -INF, 0.0
     for score in scores:
         try:
             maximum, total = expect_parts(step(maximum, total, score), ("maximum", "total"))
         except OverflowError:
-            pytest.fail(
-                f"exp overflows at the score {score:g}: the maximum must be subtracted in "
-                "every exponent",
-                pytrace=False,
-            )
+            return maximum, INF
     return maximum, total
 
 
@@ -114,13 +111,24 @@ STEP_MISTAKES = {
 
 def check_steps(submission, scores: list[float]) -> None:
     maximum, total = fold(submission.online_step, scores)
-    shown = ", ".join(f"{score:.3g}" for score in scores)
-    assert not math.isnan(total), (
-        f"scores {shown}: the total is nan. -inf minus -inf is nan; a hidden score adds nothing"
+    shown = ", ".join(f"{score:.4g}" for score in scores)
+    assert total != INF, (
+        f"scores {shown}: exp overflows. The maximum must be subtracted in every exponent"
     )
+    why_nan = (
+        "-inf minus -inf is nan; a hidden score adds nothing"
+        if -INF in scores
+        else "Before the first score the total is 0 and the maximum -inf: 0 times infinity is nan, "
+        "0 times e to the power of -inf is 0"
+    )
+    assert not math.isnan(total), f"scores {shown}: the total is nan. {why_nan}"
     right = max(scores)
     assert maximum == right, (
         f"scores {shown}: the maximum is {maximum:.6g}; it is the largest score so far, {right:.6g}"
+    )
+    assert right > -INF or total == 0.0, (
+        f"scores {shown}: the total is {total:.6g}; all are hidden, and a hidden score adds "
+        "nothing, also when it comes first"
     )
     sum_right = math.fsum(math.exp(score - right) for score in scores) if right > -INF else 0.0
     if math.isclose(total, sum_right, rel_tol=1e-9, abs_tol=1e-300):
@@ -282,11 +290,20 @@ def tiles_with(
     for k_s, v_s in zip(k.split(lengths), v.split(lengths), strict=True):
         scores = q @ k_s.T * scale
         new = torch.maximum(maximum, scores.amax(1, keepdim=True))
+        if "one maximum" in faults:
+            new = torch.maximum(maximum, scores.max())
         powers, rescale = (scores - new).exp(), (maximum - new).exp()
         if "tile maximum" in faults:
             powers, rescale = (scores - scores.amax(1, keepdim=True)).exp(), torch.ones_like(new)
-        total = total * (1 if "sum" in faults else rescale) + powers.sum(1, keepdim=True)
-        out = out * (1 if "output" in faults else rescale) + powers @ v_s
+        sums, part = powers.sum(1, keepdim=True), powers @ v_s
+        if "one sum" in faults:
+            sums = powers.sum()
+        if "late sum" in faults:
+            sums = sums * rescale
+        if "late output" in faults:
+            part = part * rescale
+        total = total * (1 if "sum" in faults else rescale) + sums
+        out = out * (1 if "output" in faults else rescale) + part
         if "divide" in faults:
             out = out / total
         maximum = new
@@ -302,6 +319,15 @@ TILE_FAULTS = {
     "scale": "the scale is missing: divide the scores by the square root of K",
     "divide": "the output is divided in every tile: divide once, after the last",
     "undivided": "the output was not divided by the running sum",
+    "one sum": "the running sum is one number for all queries: each query has its own",
+    "late sum": "the tile's own part of the sum was rescaled too: rescale what is old, then add",
+    "late output": "the tile's own part of the output was rescaled too: rescale what is old, then "
+    "add",
+}
+TILE_SETS = {frozenset({fault}): message for fault, message in TILE_FAULTS.items()} | {
+    frozenset({"output", "sum"}): "neither the running sum nor the running output was rescaled",
+    frozenset({"one sum", "one maximum"}): TILE_FAULTS["one sum"],
+    frozenset({"late sum", "late output"}): TILE_FAULTS["late output"],
 }
 
 
@@ -323,15 +349,8 @@ def check_tiles(submission, q: Tensor, k: Tensor, v: Tensor, lengths: list[int])
     right = scaled_dot_product_attention(*(x.double()[None] for x in (q, k, v)))[0]
     right_lse = (q.double() @ k.double().T * q.shape[1] ** -0.5).logsumexp(1)
     mistakes = [
-        (tiles_with(q, k, v, lengths, frozenset({fault}))[0], message)
-        for fault, message in TILE_FAULTS.items()
+        (tiles_with(q, k, v, lengths, faults)[0], message) for faults, message in TILE_SETS.items()
     ]
-    mistakes.append(
-        (
-            tiles_with(q, k, v, lengths, frozenset({"output", "sum"}))[0],
-            "neither the running sum nor the running output was rescaled",
-        )
-    )
     last = sum(lengths[:-1])
     mistakes.append(
         (
@@ -339,7 +358,13 @@ def check_tiles(submission, q: Tensor, k: Tensor, v: Tensor, lengths: list[int])
             "only the last tile counts: the running sums start anew in each",
         )
     )
-    expect(out, right, mistakes, "the output is not softmax(q k^T / sqrt(K)) v", "the output")
+    otherwise = "the output is not softmax(q k^T / sqrt(K)) v"
+    if isinstance(out, Tensor) and not out.isfinite().all():
+        otherwise = (
+            "the output holds nan or infinity: exp overflows where the running maximum is not "
+            "subtracted"
+        )
+    expect(out, right, mistakes, otherwise, "the output")
     expect_tensor(lse, tuple(right_lse.shape), "the log-sum-exp")
     scores = q.double() @ k.double().T * q.shape[1] ** -0.5
     total = (scores - scores.amax(1, keepdim=True)).exp().sum(1)
@@ -411,6 +436,7 @@ def flash_with(
         q_t = q[start : start + tile]
         position = torch.arange(start, start + len(q_t))[:, None]
         position += 0 if "top left" in faults else keys - queries
+        position += 1 if "late" in faults else 0
         maximum = torch.full((len(q_t), 1), -1e30, dtype=torch.float64)
         total, out = torch.zeros_like(maximum), torch.zeros_like(q_t)
         for first in range(0, keys, tile):
@@ -463,6 +489,10 @@ def check_flash(submission, q: Tensor, k: Tensor, v: Tensor, tile: int) -> None:
             "a tile that the diagonal crosses is skipped: its last queries see some of its keys",
         ),
         (
+            flash_with(q, k, v, tile, frozenset({"late"})),
+            "off by one: a query sees the key after its own position",
+        ),
+        (
             scaled_dot_product_attention(q[None], k[None], v[None])[0],
             "nothing is hidden now",
         ),
@@ -471,7 +501,7 @@ def check_flash(submission, q: Tensor, k: Tensor, v: Tensor, tile: int) -> None:
         submission.causal_flash(q.clone(), k.clone(), v.clone(), tile),
         causal_right(q, k, v),
         mistakes,
-        "not yet causal attention",
+        f"not yet causal attention ({len(q)} queries, {len(k)} keys, tiles of {tile})",
     )
 
 
@@ -655,7 +685,11 @@ def check_bytes(submission, length: int, features: int, tile: int, size: int) ->
         for wrong, message in mistakes:
             if wrong[index] is not None and value == wrong[index] * size:
                 pytest.fail(f"{message} ({case})", pytrace=False)
-        pytest.fail(f"{names[index]}: {value} bytes is not the count ({case})", pytrace=False)
+        pytest.fail(
+            f"{names[index]}: {value} bytes is not the count. For each step, add up what it reads "
+            f"and what it writes ({case})",
+            pytrace=False,
+        )
 
 
 @pytest.mark.exercise("3.6", points=1, minutes=10, difficulty=1, section="The bytes, counted again")
@@ -687,7 +721,7 @@ def backward_with(q, k, v, out, lse, grad, fault: str = "") -> tuple[Tensor, Ten
     """The three gradients, with a choice of mistakes."""
     scale = q.shape[1] ** -0.5
     scores = q @ k.T * scale
-    p = (scores - lse[:, None]).exp()
+    p = (scores - (lse if fault == "lse along keys" else lse[:, None])).exp()
     if fault == "powers":
         p = scores.exp()
     if fault == "scores":
@@ -703,8 +737,12 @@ def backward_with(q, k, v, out, lse, grad, fault: str = "") -> tuple[Tensor, Ten
         ds = p * dp - delta
     if fault == "one delta":
         ds = p * (dp - delta.sum())
+    if fault == "delta of keys":
+        ds = p * (dp - (p * dp).sum(0, keepdim=True))
     power = {"no scale": 0, "scale twice": 2}.get(fault, 1)
     dv = {"dv of dp": dp.T @ grad, "dv of out": p.T @ out}.get(fault, p.T @ grad)
+    if fault == "not turned":
+        return ds @ k * scale, ds @ q * scale, p @ grad
     return ds @ k * scale**power, ds.T @ q * scale**power, dv
 
 
@@ -719,10 +757,17 @@ BACKWARD_FAULTS = {
     "scores",
     "bracket": "delta was not multiplied by the weights: it stands inside the bracket",
     "one delta": "delta is one number for all queries: each query has its own",
+    "delta of keys": "delta was summed over the queries: it is one number a query, a sum over keys",
     "dv of dp": "the gradient of v takes the gradient of the weights: it is weights, turned, times "
     "that of the output",
     "dv of out": "the gradient of v takes the output: it is weights, turned, times the gradient "
     "of the output",
+}
+SQUARE_FAULTS = {  # with another number of keys they end in an error of PyTorch's
+    "lse along keys": "the log-sum-exp was subtracted along the keys: it is one number a query, "
+    "so give it a last dimension of 1",
+    "not turned": "the gradients of k and v gather from all queries: the matrix is to be turned "
+    "(transposed)",
 }
 
 
@@ -737,7 +782,9 @@ def check_backward(submission, q: Tensor, k: Tensor, v: Tensor, grad: Tensor) ->
     found = expect_parts(submission.attention_backward(*(x.clone() for x in given)), names)
     wrong = {
         message: backward_with(*(x.double() for x in given), fault)
-        for fault, message in BACKWARD_FAULTS.items()
+        for fault, message in (
+            BACKWARD_FAULTS | (SQUARE_FAULTS if len(q) == len(k) else {})
+        ).items()
     }
     if isinstance(found[0], Tensor) and isinstance(found[1], Tensor):
         swapped = close(found[0], right[1]) and close(found[1], right[0])
@@ -820,7 +867,7 @@ def check_packed(submission, lengths: list[int], tile: int) -> None:
     assert sorted(found) != right, f"the tiles are right, not their order: by rows ({case})"
     ones = torch.ones(total, total)
     same = torch.block_diag(*[torch.ones(n, n) for n in lengths]).bool()
-    by_last, inside, late = [], [], []
+    by_last, inside, late, undivided = [], [], [], []
     rows = range(-(-total // tile))
     for row in rows:
         first, last = row * tile, min((row + 1) * tile, total) - 1
@@ -828,6 +875,8 @@ def check_packed(submission, lengths: list[int], tile: int) -> None:
         by_last += [(row, column) for column in range(start // tile, row + 1)]
         start = max((border for border in borders if border < first), default=0)
         late += [(row, column) for column in range(start // tile, row + 1)]
+        start = max(border for border in borders if border <= first)
+        undivided += [(row, column) for column in range(start, row + 1)]
     for start, stop in itertools.pairwise(borders):
         for row in range(start // tile, stop // tile):
             inside += [(row, column) for column in range(start // tile, row + 1)]
@@ -835,6 +884,10 @@ def check_packed(submission, lengths: list[int], tile: int) -> None:
         (needed_tiles(ones.tril().bool(), tile), "documents see each other"),
         (needed_tiles(same, tile), "tiles with nothing but later keys are counted"),
         (needed_tiles(ones.bool(), tile), "no tile is skipped"),
+        (
+            undivided,
+            "a border counts tokens: divide it by the tile to find its column of tiles",
+        ),
         (
             by_last,
             "a row of tiles starts at the document of its last query: the first query's document "

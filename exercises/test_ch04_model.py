@@ -71,17 +71,23 @@ def clones(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def normed(
-    x: Tensor, weight: Tensor, bias: Tensor, *, correction: int = 0, where: str = "inside"
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    *,
+    correction: int = 0,
+    where: str = "inside",
+    eps: float = EPS,
 ) -> Tensor:
     """LayerNorm in float64 with a choice of mistakes."""
     x, weight, bias = x.double(), weight.double(), bias.double()
     centred = x - x.mean(-1, keepdim=True)
     variance = x.var(-1, keepdim=True, correction=correction)
     below = {
-        "inside": (variance + EPS).sqrt(),
-        "outside": variance.sqrt() + EPS,
+        "inside": (variance + eps).sqrt(),
+        "outside": variance.sqrt() + eps,
         "none": variance.sqrt(),
-        "unrooted": variance + EPS,
+        "unrooted": variance + eps,
     }[where]
     return centred / below * weight + bias
 
@@ -92,6 +98,8 @@ def check_layer_norm(submission, x: Tensor, weight: Tensor, bias: Tensor) -> Non
     columns = normed(x.T, torch.ones(1), torch.zeros(1)).T * weight.double() + bias.double()
     whole = functional.layer_norm(x.double(), tuple(x.shape), eps=EPS) * weight + bias
     mean_square = x.double() / (x.double().square().mean(-1, keepdim=True) + EPS).sqrt()
+    centred = x.double() - x.double().mean(-1, keepdim=True)
+    one_size = centred / (centred.square().mean() + EPS).sqrt()
     expect(
         submission.layer_norm(x.clone(), weight.clone(), bias.clone()),
         right,
@@ -116,6 +124,14 @@ def check_layer_norm(submission, x: Tensor, weight: Tensor, bias: Tensor) -> Non
             ),
             (columns, "normalised over the tokens: each token stands alone, over its own features"),
             (whole, "one mean and variance for all tokens: each token has its own"),
+            (
+                one_size * weight + bias,
+                "one variance for all tokens: each row has its own (dim=-1, keepdim=True)",
+            ),
+            (
+                normed(x, weight, bias, eps=1e-6),
+                "epsilon is 1e-6: it is given as `eps`, 1e-5 unless told otherwise",
+            ),
             (
                 mean_square * weight + bias,
                 "the mean was not subtracted: that is RMSNorm, another layer",
@@ -147,6 +163,17 @@ def test_each_row_is_normalised(submission, random):
 @pytest.mark.parametrize("size", [0.003, 0.02], ids=["very small", "as an embedding begins"])
 def test_small_features_show_where_epsilon_stands(submission, random, size):
     check_layer_norm(submission, random(4, 8) * size, random(8, stream=1), random(8, stream=2))
+
+
+@pytest.mark.exercise("4.1")
+def test_another_epsilon(submission, random):
+    x, weight, bias = random(3, 8) / 10, random(8, stream=1), random(8, stream=2)
+    expect(
+        submission.layer_norm(x.clone(), weight.clone(), bias.clone(), 0.01),
+        normed(x, weight, bias, eps=0.01),
+        [(normed(x, weight, bias), "eps=0.01 was asked for and not used: take the argument `eps`")],
+        "the result is not that of LayerNorm with eps=0.01",
+    )
 
 
 @pytest.mark.exercise("4.1")
@@ -204,6 +231,14 @@ ACTIVATIONS = [
     (lambda z: tanh_form(z, 1.0, z**3), "the factor sqrt(2 / pi) is missing"),
     (lambda z: z, "there is no GELU between the two maps: together they are one linear map"),
     (lambda z: by_tanh(z) / z, "the factor z in front of the bracket is missing"),
+    (
+        lambda z: 0.5 * z * (1 + torch.tanh(ROOT * z + 0.044715 * z**3)),
+        "the root multiplies z alone: it multiplies the whole bracket, the cubic term too",
+    ),
+    (
+        lambda z: 0.5 * z + torch.tanh(ROOT * (z + 0.044715 * z**3)),
+        "0.5 z multiplies the 1 alone: it multiplies the whole bracket (1 + tanh)",
+    ),
 ]
 
 
@@ -334,7 +369,9 @@ def check_block(submission, random, width: int, inner: int, size: float = 1.0) -
         (x8 + ff(a), "a chain: the MLP reads attention's result alone"),
         (x8 + a, "the MLP is missing"),
         (x8 + ff(h), "attention is missing"),
+        (x8 + a + ff(h + a), "the MLP reads h + attention(h): it reads h alone"),
         (x8 + a + ff(h, act=by_erf), "the exact GELU: pass approximate='tanh'"),
+        (x8 + a + ff(h, act=functional.relu), "ReLU, not GELU in its tanh form"),
         (x8 + a + ff(h, drop=("fc1", "fc2")), "the MLP's biases are missing"),
         (x8 + a + ff(h, drop=("fc1",)), "the bias of fc1 is missing"),
         (x8 + a + ff(h, drop=("fc2",)), "the bias of fc2 is missing"),
@@ -345,6 +382,8 @@ def check_block(submission, random, width: int, inner: int, size: float = 1.0) -
     }
     bare = norm_by(x8, plain, "input_layernorm")
     mistakes.append((x8 + attention(bare) + ff(bare), "LayerNorm's weight and bias are not used"))
+    finer = norm_by(x8, weights, "input_layernorm", eps=1e-6)
+    mistakes.append((x8 + attention(finer) + ff(finer), "epsilon is 1e-6: phi-1's is 1e-5"))
     attention.calls = 0
     found = submission.parallel_block(x.clone(), clones(weights), attention)
     expect(found, right, mistakes, "the result is not x + attention(h) + mlp(h), h = LayerNorm(x)")
@@ -361,6 +400,11 @@ def test_both_branches_read_one_layer_norm(submission, random):
 @pytest.mark.exercise("4.3")
 def test_a_stream_far_from_size_one(submission, random):
     check_block(submission, random, 6, 12, size=5.0)
+
+
+@pytest.mark.exercise("4.3")
+def test_a_stream_as_an_embedding_begins(submission, random):
+    check_block(submission, random, 8, 24, size=0.02)
 
 
 @pytest.mark.exercise("4.3")
@@ -393,62 +437,74 @@ def model_weights(random, vocab: int, width: int) -> dict[str, Tensor]:
     }
 
 
-def model_with(ids: Tensor, weights: dict[str, Tensor], blocks, faults=frozenset()) -> Tensor:
+def model_with(
+    ids: Tensor, weights: dict[str, Tensor], blocks, faults=frozenset(), eps: float = EPS
+) -> Tensor:
     weights = double(weights)
     x = weights["model.embed_tokens.weight"][ids]
     for block in blocks:
         x = x + block(x) if "twice" in faults else block(x)
     if "norm" not in faults:
-        x = norm_by(x, weights, "model.final_layernorm")
+        x = norm_by(x, weights, "model.final_layernorm", eps)
     head = weights["model.embed_tokens.weight" if "tied" in faults else "lm_head.weight"]
     return x @ head.T + (0 if "bias" in faults else weights["lm_head.bias"])
 
 
+def check_model(submission, ids: Tensor, weights: dict[str, Tensor], blocks) -> None:
+    def final(x: Tensor) -> Tensor:
+        return norm_by(x, weights, "model.final_layernorm")
+
+    def normed_after(block):
+        return lambda x: final(block(x))
+
+    right = model_with(ids, weights, blocks)
+    mistakes = [
+        (model_with(ids, weights, blocks, set(names)), "; ".join(FAULTS[name] for name in names))
+        for count in (1, 2, 3, 4)
+        for names in itertools.combinations(FAULTS, count)
+    ]
+    mistakes += [
+        # Every block reads the embedding, not what the block before it made.
+        (model_with(ids, weights, blocks[-1:]), "every block reads the embedding: pass x along"),
+        (model_with(ids, weights, []), "the blocks are not used now"),
+        (model_with(ids, weights, blocks[::-1]), "the blocks run in the wrong order"),
+        (
+            model_with(ids, weights, [normed_after(block) for block in blocks], {"norm"}),
+            "the final LayerNorm stands inside the loop: it comes once, after the last block",
+        ),
+        (
+            model_with(ids, weights, [final, *blocks]),
+            "LayerNorm after the embedding as well: it comes once, after the last block",
+        ),
+        (model_with(ids, weights, [*blocks, final]), "the final LayerNorm stands there twice"),
+        (right.softmax(-1), "these are probabilities: return the logits, no softmax"),
+        (model_with(ids, weights, blocks, eps=1e-6), "epsilon is 1e-6: phi-1's is 1e-5"),
+    ]
+    found = submission.model_logits(ids.clone(), clones(weights), blocks)
+    expect(found, right, mistakes, "not yet the model of the docstring")
+
+
 @pytest.mark.exercise("4.4", points=2, minutes=12, difficulty=2, section="From ids to logits")
 def test_all_four_faults_are_gone(submission, random):
-    ids = torch.tensor([3, 0, 6, 3, 1])
-    weights = model_weights(random, 7, 8)
     mixes = [random(8, 8, stream=40 + i) / 4 for i in range(3)]
 
     def as_block(mix):
         return lambda x: x + torch.tanh(x @ mix.to(x.dtype))
 
-    blocks = [as_block(mix) for mix in mixes]
-    mistakes = [
-        (
-            model_with(ids, weights, blocks, set(names)),
-            "; ".join(FAULTS[name] for name in names),
-        )
-        for count in (1, 2, 3, 4)
-        for names in itertools.combinations(FAULTS, count)
-    ]
-
-    def as_given(x):  # every block reads the embedding, not what the block before it made
-        return blocks[-1](x)
-
-    mistakes += [
-        (model_with(ids, weights, [as_given]), "every block reads the embedding: pass x along"),
-        (model_with(ids, weights, []), "the blocks are not used now"),
-        (model_with(ids, weights, blocks[::-1]), "the blocks run in the wrong order"),
-    ]
-    normed_between = [
-        lambda x, b=b: norm_by(b(x), weights, "model.final_layernorm") for b in blocks
-    ]
-    mistakes.append(
-        (
-            model_with(ids, weights, normed_between, {"norm"}),
-            "the final LayerNorm stands inside the loop: it comes once, after the last block",
-        )
-    )
-    found = submission.model_logits(ids.clone(), clones(weights), blocks)
-    expect(found, model_with(ids, weights, blocks), mistakes, "not yet the model of the docstring")
+    ids, weights = torch.tensor([3, 0, 6, 3, 1]), model_weights(random, 7, 8)
+    check_model(submission, ids, weights, [as_block(mix) for mix in mixes])
 
 
 @pytest.mark.exercise("4.4")
 def test_a_model_without_blocks(submission, random):
-    ids, weights = torch.tensor([2, 4]), model_weights(random, 5, 6)
-    found = submission.model_logits(ids.clone(), clones(weights), [])
-    expect(found, model_with(ids, weights, []), [], "wrong for a model of no blocks")
+    check_model(submission, torch.tensor([2, 4]), model_weights(random, 5, 6), [])
+
+
+@pytest.mark.exercise("4.4")
+def test_a_small_stream_shows_epsilon(submission, random):
+    ids, weights = torch.tensor([2, 4, 0]), model_weights(random, 5, 6)
+    weights["model.embed_tokens.weight"] *= 0.02
+    check_model(submission, ids, weights, [])
 
 
 # --- 4.5 ---------------------------------------------------------------------------------------
@@ -480,7 +536,12 @@ def check_shares(submission, logits: Tensor, used: int) -> None:
                 "the rows do not sum to 1: probabilities were set to 0 after the softmax. "
                 "Hide the logits before it",
             ),
-            (zeroed.softmax(-1), "unused logits are 0, and e^0 is 1: use -inf"),
+            (late / late.sum(), "divided by the sum of all rows: each row has a sum of its own"),
+            (
+                zeroed.softmax(-1),
+                "the unused logits still count: e^0 is 1, and any finite number can be the "
+                "largest of its row. Use -inf",
+            ),
             (shares(logits, used + 1) if used < vocab else late, "off by one: id `used` is unused"),
             (shares(logits, used - 1), "off by one: id `used` - 1 is a token"),
             (
@@ -584,6 +645,9 @@ def check_count(
             layers * 2 * width * inner: "the MLP's biases are missing",
             layers * (2 * width * inner + 2 * width): "fc1's bias has `inner` numbers",
             layers * (2 * width * inner + 2 * inner): "fc2's bias has `width` numbers",
+            layers * (2 * width * inner + inner): "the bias of fc2 is missing: `width` numbers",
+            layers * (2 * width * inner + width): "the bias of fc1 is missing: `inner` numbers",
+            layers * (8 * square + 5 * width): "`inner` need not be 4 x width: use the argument",
             layers * (width * inner + inner): "the MLP has a second map, back to `width`",
             2 * width * inner + inner + width: "this is one layer's MLP: sum over all layers",
         },
@@ -652,6 +716,8 @@ def check_first_loss(submission, vocab: int, width: int, std: float, about: floa
         log_v: "this is ln V, the loss of logits that are all 0: these logits vary",
         math.log2(vocab): "this is log2 V: take the natural logarithm",
         math.log2(vocab) + variance / 2: "log2 V: take the natural logarithm",
+        (log_v + variance / 2) / math.log(2): "this is in bits, base 2: take natural logarithms",
+        log_v + spread: "this has the standard deviation of the logits: use half their variance",
         log_v + variance: "the variance of the logits is not halved: see the docstring's mean",
         log_v - variance / 2: "logits that vary make the loss larger, not smaller",
         log_v + width * std / 2: "`std` is not squared: variances add, standard deviations do not",
@@ -752,6 +818,7 @@ def test_weights_have_the_standard_deviation_asked(submission, seed, std):
             std**2: "has spread std squared: std is the standard deviation, not the variance",
             std**0.5: "has spread sqrt(std): std is the standard deviation, not the variance",
             1.0: "has spread 1: multiply by std",
+            0.02: "has spread 0.02 whatever is asked for: use the argument `std`",
             std / 3**0.5: "looks uniform between -std and std: draw from the normal distribution",
             std / fan_in**0.5: "is scaled by the number of inputs: phi-1 does not do that",
             fan_in**-0.5: "has spread 1 / sqrt(inputs): phi-1 uses std for every weight",

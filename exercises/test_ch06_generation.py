@@ -49,6 +49,9 @@ def expect(
 ) -> None:
     """Fail unless found equals right; with the message of the mistake that it equals, if any."""
     expect_tensor(found, tuple(right.shape))
+    assert found.is_floating_point(), (
+        f"the result has dtype {found.dtype}: it should hold floating-point numbers"
+    )
     if close(found, right):
         return
     for wrong, message in mistakes:
@@ -102,6 +105,11 @@ def check_greedy(submission, table: dict[int, int], prompt: list[int], limit: in
     if found != right:
         if found == [*prompt, *right]:
             pytest.fail("the prompt came back too: return the new ids only", pytrace=False)
+        if END in prompt and not found:
+            pytest.fail(
+                "an end-of-text in the prompt ended the loop: only one that was chosen does",
+                pytrace=False,
+            )
         if found in ([*right, END], [*prompt, *right, END]):
             pytest.fail("end-of-text was returned: leave it out", pytrace=False)
         if ended and found[: len(right) + 1] == [*right, END]:
@@ -132,13 +140,17 @@ def check_greedy(submission, table: dict[int, int], prompt: list[int], limit: in
 LOOP = {i: i + 1 for i in range(9)} | {9: 0}
 
 
-@pytest.mark.exercise(
-    "6.1", points=1, minutes=10, difficulty=1, section="The smallest thing that works"
-)
+@pytest.mark.exercise("6.1", points=1, minutes=10, difficulty=1, section="What goes wrong")
 @pytest.mark.parametrize(
     ("prompt", "limit"),
-    [([3, 4], 3), ([3, 5], 8), ([2, 8], 4), ([1, 2], 0)],
-    ids=["runs to the limit", "ends by itself", "ends at once", "no new ids"],
+    [([3, 4], 3), ([3, 5], 8), ([2, 8], 4), ([1, 2], 0), ([4, END], 3)],
+    ids=[
+        "runs to the limit",
+        "ends by itself",
+        "ends at once",
+        "no new ids",
+        "the prompt ends in end-of-text",
+    ],
 )
 def test_the_likeliest_id_is_taken_each_time(submission, prompt, limit):
     check_greedy(submission, LOOP, prompt, limit)
@@ -189,8 +201,14 @@ def check_stop(submission, pieces: list[str], stops: list[str]) -> None:
             if places:
                 inside = "".join(pieces[:i]) + piece[: min(places)]
                 break
-        first_listed = next((seen[: seen.index(stop)] for stop in stops if stop in seen), seen)
-        if right != wholly and found in (wholly, alone, inside):
+        others = [seen[: seen.index(stop)] for stop in stops if stop in seen]
+        last_places = [seen[: seen.rindex(stop)] for stop in stops if stop in seen]
+        if right == "" and found == wholly:
+            message = (
+                "a stop string at the very beginning was missed: its place is 0, and 0 counts as "
+                "false"
+            )
+        elif right != wholly and found in (wholly, alone, inside):
             message = (
                 "a stop string was missed: it begins in one piece and ends in another, so look in "
                 "the text so far"
@@ -206,10 +224,13 @@ def check_stop(submission, pieces: list[str], stops: list[str]) -> None:
                 "the last piece was dropped whole, or the cut falls between pieces: the stop "
                 "string may begin inside a piece"
             )
-        elif found == first_listed:
+        elif found in others:
             message = (
-                "cut at the stop string that is listed first, not at the one that begins first"
+                "cut at another stop string than the one that begins first: their order in `stops` "
+                "does not count"
             )
+        elif found in last_places:
+            message = "cut at a stop string's last place: the text ends at its first"
         elif found == right.strip() or found == right.rstrip():
             message = "spaces or newlines were stripped from the text: leave them"
         else:
@@ -225,6 +246,7 @@ STOP_CASES = {
     "listed second, begins first": (["a\nprint(1)\ndef"], ["\ndef", "\nprint"]),
     "an empty piece": (["a", "", "b#c"], ["#"]),
     "a stop string alone": (["#", "x"], ["#"]),
+    "twice in one piece": (["a", "b#c#d"], ["#"]),
     "no pieces": ([], ["#"]),
     "the longer one is never reached": (["x\n", "cl", "ass", "es"], ["\nclasses", "\nclass"]),
 }
@@ -303,6 +325,31 @@ def test_temperature_zero_is_greedy(submission, temperature):
         torch.tensor([0.0, 1.0, 0.0]),
         [(logits.softmax(-1), "temperature 0 is greedy: all of the probability to the largest")],
         "at temperature 0 the largest logit gets probability 1, all others 0",
+    )
+
+
+@pytest.mark.exercise("6.3")
+def test_temperature_zero_with_two_largest(submission):
+    found = submission.with_temperature(torch.tensor([1.0, -3.0, 1.0]), 0.0)
+    expect_tensor(found, (3,))
+    assert close(found.sum()[None], torch.ones(1)), (
+        f"two logits are the largest, and at temperature 0 the probabilities sum to "
+        f"{float(found.sum()):g}: they must sum to 1"
+    )
+    assert found[1] == 0, "at temperature 0 a logit that is not the largest gets probability 0"
+
+
+@pytest.mark.exercise("6.3")
+@pytest.mark.parametrize("power", [10, 22], ids=["2 to the -10", "2 to the -22"])
+def test_small_temperatures_are_used(submission, power):
+    # Both logits, and both quotients, are exact in float32.
+    temperature = 2.0**-power
+    expect(
+        submission.with_temperature(torch.tensor([0.0, 1.0, 1.0 - temperature]), temperature),
+        torch.tensor([float("-inf"), 0.0, -1.0], dtype=torch.float64).softmax(-1),
+        [(torch.tensor([0.0, 1.0, 0.0]), "a small temperature was taken for 0: only 0 is greedy")],
+        f"at temperature {temperature:g} two logits that differ by as much stay comparable; was "
+        "the temperature replaced by a larger one, or something added to it?",
     )
 
 
@@ -433,6 +480,10 @@ def check_top_p(submission, given: Tensor, p: float) -> None:
         (right, "the kept probabilities do not sum to 1: divide them by their sum"),
         (exact, "nothing was dropped"),
         (renormalized(inverse), "the probabilities are still sorted: bring them back in place"),
+        (
+            renormalized(exact.masked_fill(values.cumsum(0) - values >= p, 0.0)),
+            "what was found for the sorted ids was used on the unsorted ones: bring it into place",
+        ),
         (
             renormalized(inverse[order]),
             "brought back by the wrong order: write to `order`'s places",
@@ -659,7 +710,8 @@ def check_step(submission, q: Tensor, k: Tensor, v: Tensor) -> None:
             (torch.cat([right[-1:], right[:-1]]), f"the new {name} stand in front: add at the end"),
             (
                 torch.cat([right[:-1], raw[-1:].double()]),
-                "the new key was put into the cache without being turned",
+                "the new key was put into the cache without being turned (position 0 turns "
+                "nothing)",
             ),
             (
                 torch.cat([right[:-1], turn(k64[last], tokens)[None]]),
@@ -688,6 +740,25 @@ def check_step(submission, q: Tensor, k: Tensor, v: Tensor) -> None:
         (attended(q64[last], turned_k, v64), "the query was not turned"),
         (moved(tokens, last), "off by one: query and key stand at the same position, S"),
         (attended(turned_q[last], turned_k, v64, scale=1.0), "the scale is missing"),
+        (
+            attended(turned_q[last], turned_k, v64, scale=1 / q.shape[-1]),
+            "the scores were divided by K: divide by its square root",
+        ),
+        (
+            torch.einsum(
+                "HS,SHK->HK",
+                (torch.einsum("HK,SHK->HS", turned_q[last], turned_k) / q.shape[-1] ** 0.5).softmax(
+                    0
+                ),
+                v64,
+            ),
+            "the softmax went over the heads: it goes over the keys",
+        ),
+        (
+            v64[0],
+            "the new token saw the first key only: a causal mask for one query lines up with "
+            "the first key. None is needed, nothing in the cache is later",
+        ),
     ]
     if last > 0:
         mistakes += [
@@ -829,7 +900,7 @@ def check_showable(submission, text: str, stops: list[str]) -> None:
         return
     longest = max(map(len, stops)) - 1
     if found == "" and right == text:
-        message = "nothing is shown although no end is dangerous: a slice to -0 is empty"
+        message = "nothing is shown although no end is dangerous (a slice to -0 is empty)"
     elif found == text:
         message = "an end that may become a stop string was shown"
     elif found == text[: len(text) - longest] or (len(text) < longest and found == ""):
@@ -847,6 +918,7 @@ SHOW_CASES = {
     "the end begins a stop string": ("return x\nd", ["\ndef", "\nclass"]),
     "no end is dangerous": ("return x\nd = 1", ["\ndef", "\nclass"]),
     "the longest end counts": ("x\n\n", ["\n\n\n", "\ndef"]),
+    "the longest end is of the second": ("x\n\n", ["\ndef", "\n\n\n"]),
     "the second stop string": ("x\ncl", ["\ndef", "\nclass"]),
     "all of it": ("\nde", ["\ndef"]),
     "nothing yet": ("", ["\ndef"]),

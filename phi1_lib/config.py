@@ -27,7 +27,14 @@ def _shares(config: Any, *names: str) -> None:
 
 @dataclass(frozen=True)
 class _Config:
-    """What all configurations share: reading from a dictionary that must hold known keys only."""
+    """What all configurations share: fields hold values of their type, dictionaries known keys."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            kinds = field.type | int if field.type is float else field.type  # 1 for 1.0
+            value = getattr(self, field.name)
+            fits = isinstance(value, kinds) and not (isinstance(value, bool) and kinds is not bool)
+            _require(self, field.name, fits, f"must be {getattr(kinds, '__name__', kinds)}")
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
@@ -81,6 +88,7 @@ class PhiConfig(_Config):
     used_vocab_size: int | None = 50_295
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _at_least(
             self, 1, "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers",
             "num_attention_heads", "max_position_embeddings",
@@ -142,6 +150,7 @@ class TrainConfig(_Config):
     seed: int = 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _at_least(
             self, 1, "steps", "batch_size", "micro_batch_size", "context_length", "checkpoint_every"
         )
@@ -189,6 +198,7 @@ class DataConfig(_Config):
     seed: int = 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _at_least(self, 0, "corpus_mb")
         _at_least(self, 1, "train_exercises", "test_exercises", "humaneval_new_tokens")
         _require(self, "keep_fraction", 0 < self.keep_fraction <= 1, "must be above 0, at most 1")

@@ -137,7 +137,8 @@ def causal_flash(q_TK: Tensor, k_SK: Tensor, v_SK: Tensor, tile: int) -> Tensor:
 
     `broken_flash` above gives the right answer when there is a single tile and as many queries as
     keys. Write it here without its faults. q is (T, K), k and v are (S, K) with S >= T; the queries
-    are the last T of the S positions. Return (T, K).
+    are the last T of the S positions. Return (T, K). Keep the loop over tiles: `softmax`,
+    `logsumexp` and PyTorch's attention may not be used.
     """
     # BEGIN SOLUTION 3.4
     # HINT: With one tile everything is right, so two of the faults show from the second tile on.
@@ -230,8 +231,9 @@ def attention_backward(
 
     The forward pass was out = softmax(q k^T / sqrt(K)) v, nothing hidden. It kept q, k, v, the
     output and the log-sum-exp of the scaled scores, but not the weights. `grad_TK` is the gradient
-    of the loss with respect to the output. Return the gradients of q, k and v, without autograd.
-    One tile, so no loop: q, k and v are short here.
+    of the loss with respect to the output. Return the gradients of q, k and v. One tile, so no
+    loop: q, k and v are short here. Do not use autograd, and not `softmax` either: from the
+    log-sum-exp the weights follow without it.
     """
     # BEGIN SOLUTION 3.7
     # HINT: Begin with the weights: with the log-sum-exp they need no softmax. Then walk backwards

@@ -23,7 +23,8 @@ def greedy(
 
     `next_logits(ids)` takes a list of ids and returns the logits (V,) of the id that follows it.
     Take the id with the largest logit, add it to the text, and ask again. Stop after
-    `max_new_tokens` new ids, or when the chosen id is `end_of_text`.
+    `max_new_tokens` new ids, or when the chosen id is `end_of_text`. One that stands in the prompt
+    ends nothing.
 
     Return the new ids: a list of ints, without the prompt and without `end_of_text`. Leave `prompt`
     itself unchanged, and never ask for logits that you do not need.
@@ -74,8 +75,8 @@ def with_temperature(logits_V: Tensor, temperature: float) -> Tensor:
     """Exercise 6.3: Temperature.
 
     Return the probabilities softmax(logits / temperature), shape (V,). `torch.softmax` may be used.
-    Temperature 0 means greedy: probability 1 for the largest logit, 0 for all others. Temperatures
-    close to 0 are allowed, and must not give nan. Leave `logits_V` unchanged.
+    Temperature 0 means greedy: probability 1 for the largest logit (of equals, any one), 0 for all
+    others. Temperatures close to 0 are allowed, and must not give nan. Leave `logits_V` unchanged.
 
         with_temperature(tensor([0.0, log(4)]), 2.0) -> [1/3, 2/3]
     """

@@ -9,6 +9,7 @@ understand packed documents.
 import functools
 import importlib.util
 import logging
+from collections.abc import Callable
 
 import torch
 
@@ -17,7 +18,7 @@ from phi1_lib.attention.explicit import explicit_attention
 from phi1_lib.attention.sdpa import sdpa_attention
 from phi1_lib.attention.tiled import tiled_attention
 
-__all__ = ["BACKENDS", "attend", "available_backends", "check_documents"]
+__all__ = ["BACKENDS", "attend", "available_backends", "backend_function", "check_documents"]
 
 BACKENDS = ("explicit", "tiled", "triton", "sdpa", "flash_attn")
 # The packages behind two of them, looked for once and not at every call.
@@ -52,7 +53,9 @@ def attend(
             the bottom right). A query that sees no key gives zeros, and zero gradients.
         cu_seqlens: int32 (documents + 1,), the borders of documents laid end to end in one row
             (B = 1, T = S = N): document i is tokens cu_seqlens[i] .. cu_seqlens[i + 1] - 1, and no
-            query sees another document.
+            query sees another document. Equal neighbours are a document without tokens. They may
+            lie on the CPU, where their values are checked, or beside q: looking at them on a GPU
+            would make the host wait.
         max_seqlen: tokens of the longest document, for kernels that plan their launch on the host.
             Without it they must ask the GPU.
         dropout: probability of dropping an attention weight. The caller passes 0 when not training.
@@ -69,7 +72,8 @@ def attend(
         ImportError: the backend's package is not installed.
 
     Source: "Attention Is All You Need" (arXiv 1706.03762), equation 1; `cu_seqlens` and the
-    bottom-right mask as in flash-attn 2. Every backend is checked against PyTorch in float64.
+    bottom-right mask as in flash-attn 2. Every backend is checked against PyTorch in float64, but
+    for flash_attn, which has never been run: of it only how it is called is checked.
     """
     check_tensors(q, k, v)
     if not 0.0 <= dropout < 1.0:
@@ -78,7 +82,7 @@ def attend(
         check_packing(q, k, cu_seqlens, max_seqlen)
     if scale is None:
         scale = q.shape[-1] ** -0.5
-    function = _function(_auto(q) if backend == "auto" else backend)
+    function = backend_function(_auto(q) if backend == "auto" else backend)
     return function(q, k, v, causal, cu_seqlens, max_seqlen, dropout, scale)
 
 
@@ -91,8 +95,13 @@ def available_backends() -> dict[str, str | None]:
     return reasons
 
 
-def _function(backend: str):
-    """Return a backend's function. A package that it needs is imported when first asked for."""
+def backend_function(backend: str) -> Callable[..., torch.Tensor]:
+    """Return a backend's function. A package that it needs is imported when first asked for.
+
+    Raises:
+        ValueError: an unknown backend; "auto" stands for several.
+        ImportError: the backend's package is not installed.
+    """
     if not _INSTALLED.get(backend, True):
         raise ImportError(f"backend={backend!r}: {_INSTALL[backend]}")
     if backend == "explicit":

@@ -43,6 +43,10 @@ def check_documents(cu_seqlens: torch.Tensor, tokens: int, max_seqlen: int | Non
 
     The values are looked at on the CPU only: on a GPU, reading them makes the host wait.
     """
+    if not isinstance(cu_seqlens, torch.Tensor):
+        raise ValueError(
+            f"cu_seqlens={cu_seqlens!r}: must be a tensor, torch.tensor(borders, dtype=torch.int32)"
+        )
     if cu_seqlens.dim() != 1 or len(cu_seqlens) < 2 or cu_seqlens.dtype != torch.int32:
         raise ValueError(
             f"cu_seqlens has shape {tuple(cu_seqlens.shape)} and dtype {cu_seqlens.dtype}: "

@@ -52,7 +52,7 @@ def visible(
         visible_TS &= key_1S <= query_T1
     if cu_seqlens is not None:
         # Position p lies in the document whose number is how many borders are at or before p.
-        ends = cu_seqlens[1:].contiguous()
+        ends = cu_seqlens[1:].contiguous().to(query_T1.device)
         document_T1 = torch.bucketize(query_T1, ends, right=True)
         document_1S = torch.bucketize(key_1S, ends, right=True)
         visible_TS &= document_T1 == document_1S

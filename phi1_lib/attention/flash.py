@@ -1,6 +1,6 @@
 """Attention by the package flash-attn, the fastest on the GPUs it is made for.
 
-**Not run by us yet**: it takes a CUDA GPU, and no figure in this project comes from it. Checked so
+Never run by us yet: it takes a CUDA GPU, and no figure in this project comes from it. Checked so
 far is how the package is called, against the signatures of its version 2.8.3.
 """
 
@@ -54,6 +54,7 @@ def flash_attention(
         return flash_attn_func(q_BTHK, k_BSHK, v_BSHK, **options)
     if max_seqlen is None:
         max_seqlen = int(cu_seqlens.diff().max())
+    cu_seqlens = cu_seqlens.to(q_BTHK.device)
     out_NHK = flash_attn_varlen_func(
         *(x.squeeze(0) for x in (q_BTHK, k_BSHK, v_BSHK)),
         cu_seqlens_q=cu_seqlens,

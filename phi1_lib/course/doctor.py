@@ -140,19 +140,31 @@ def _cpu_flags(path: Path = Path("/proc/cpuinfo")) -> set[str]:
 def flash_attention_row(results: Path = RESULTS) -> Row:
     """flash-attn: installed or not, and whether a recorded result says that it ran."""
     version = _version("flash-attn")
+    ran = _tested(results / "test_gpu.json", "flash_attn") or _measured(
+        _read(results / "attention_gpu.json"), "flash_attn"
+    )
     if version is None:
         return Row(
             "flash-attn",
-            "not installed",
+            "not installed" if ran else "not installed, never run",
             "missing",
             "chapter 14: optional on a GPU; torch's own attention is used instead",
             'pip install --no-build-isolation -c constraints.txt ".[gpu]"',
         )
-    record = results / "attention_gpu.json"
-    if not (record.exists() and _measured(json.loads(record.read_text("utf-8")), "flash_attn")):
-        meaning = "no result under benchmarks/results/ records that it ran"
+    if not ran:
+        meaning = "no result under benchmarks/results/ says that it works"
         return Row("flash-attn", version, "never run", meaning, "make test-gpu")
     return Row("flash-attn", version, "ok")
+
+
+def _read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def _tested(path: Path, backend: str) -> bool:
+    """Whether the tests on a GPU have run with this backend, and none has failed."""
+    outcomes = _read(path).get("backends", {}).get(backend, {})
+    return outcomes.get("passed", 0) > 0 and outcomes.get("failed") == 0
 
 
 def _measured(record: Any, backend: str) -> bool:
@@ -248,7 +260,7 @@ def report() -> list[Row]:
         *precision_rows(),
         flash_attention_row(),
         package_row("deepspeed", "chapter 14: several ranks, ZeRO"),
-        package_row("triton", "no chapter yet: GPU kernels"),
+        package_row("triton", "chapter 03: its kernels, which run without a GPU too"),
         sandbox_row(),
         chromium_row(),
         disk_row(),

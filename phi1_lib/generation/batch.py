@@ -84,7 +84,10 @@ def _fill_cache(model: Phi, rows: list[Row]) -> tuple[KVCache, torch.Tensor]:
 
     longest = max(len(row.prompt) + row.room for row in rows)
     weight = model.lm_head.weight
-    cache = KVCache(model.config, len(rows), longest, weight.dtype, weight.device)
+    device = weight.device.type
+    autocast = torch.is_autocast_enabled(device)  # its dtype is that of the keys and values then
+    dtype = torch.get_autocast_dtype(device) if autocast else weight.dtype
+    cache = KVCache(model.config, len(rows), longest, dtype, weight.device)
     if len(prompts) == len(rows):
         return cache, _last_hidden(model, prompts, cache)
     cache.keep(list(range(len(prompts))))

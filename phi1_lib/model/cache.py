@@ -15,6 +15,12 @@ class KVCache:
     Its size in bytes is `flops.cache_bytes`. Inference only: it writes in place, which automatic
     differentiation cannot follow.
 
+    Args:
+        config: the model's.
+        batch: rows.
+        max_length: tokens that the longest row may come to, prompt and new ones together.
+        dtype, device: those of the model's weights; None takes PyTorch's defaults.
+
     Attributes:
         lengths: tokens held so far, one number a row.
         visible_BTS: during a forward pass over rows of different lengths, which slot each new

@@ -101,17 +101,18 @@ def training_memory_bytes(
 
 
 def activation_bytes(config: PhiConfig, train_config: TrainConfig) -> int:
-    """Estimate the bytes that one micro-batch keeps for its backward pass.
+    """Estimate the bytes of one micro-batch's activations when its loss has been computed.
 
-    Per token and block, in values of e bytes (2 in half precision, else 4): the block's input D,
-    h = LayerNorm(input) D, q, k and v 3 D, attention's output D, GELU's input F and output F; with
-    dropout one byte for each of the 2 D residual values (a GPU's mask; on the CPU PyTorch keeps
-    whole values). Attention keeps no T x T matrix (a fused
-    kernel). Then the final LayerNorm's input and output 2 D, the logits V, and the loss's
-    log-probabilities V in fp32 (in half precision also the logits' copy in fp32, V).
+    Kept for the backward pass, per token and block, in values of e bytes (2 in half precision,
+    else 4): the block's input D, h = LayerNorm(input) D, q, k and v 3 D, attention's output D,
+    GELU's input F and output F; with dropout one byte for each of the 2 D residual values (a GPU's
+    mask; on the CPU PyTorch keeps whole values). Attention keeps no T x T matrix (a fused kernel).
+    Then the final LayerNorm's input and output 2 D, and the loss's log-probabilities V in fp32.
+    Beside these lie the logits V (in half precision also their copy in fp32, V), which are not kept
+    but are there at that moment, the largest tensors of all.
 
     Counted from the operations in `phi1_lib.model`, after the method of arXiv 2205.05198, section
-    4. Checked against the tensors that PyTorch saves.
+    4. Checked to 1 % against the tensors that PyTorch saves, and the logits.
     """
     half = train_config.precision != "fp32"
     value = 2 if half else 4

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from phi1_lib.attention import attend as attend_by_backend
-from phi1_lib.attention import check_documents
+from phi1_lib.attention import backend_function, check_documents
 from phi1_lib.config import PhiConfig
 from phi1_lib.model import weights
 from phi1_lib.model.block import Block
@@ -25,19 +25,22 @@ class Phi(nn.Module):
     others here, and left out only where tokens are chosen. Parameter names are those of
     `transformers.PhiForCausalLM`. Checked against it: logits and every gradient, and tokens read
     one by one with a cache. `torch.compile` makes one graph of `forward`; of packed documents it
-    makes several, since their lengths are read on the host.
+    makes several, since their lengths are read on the host, and so of `tiled` with dropout.
 
     Args:
         config: the shape.
         attention_backend: a backend of `phi1_lib.attention.attend`.
-        attend: your own attention in place of it. It is called as
+        attend: your own attention in place of it, called as
             `attend(q, k, v, causal=True, dropout=p)`, with `cu_seqlens` and `max_seqlen` added
-            when documents are packed, and returns what `phi1_lib.attention.attend` would.
+            when documents are packed. It returns what `phi1_lib.attention.attend` would.
 
     Attributes:
         mixes_lengths: whether the rows of a cache may differ in length. PyTorch's kernel attends
             then, under a mask: only where the backend is auto or sdpa, so that the attention that
             was asked for is the one that runs.
+
+    Raises:
+        ValueError, ImportError: there is no such backend, or its package is not installed.
 
     Source: "Textbooks Are All You Need" (arXiv 2306.11644), section 2.3. The initialisation is that
     of the released code (the paper states none): weights N(0, 0.02), biases 0, with no smaller
@@ -52,6 +55,8 @@ class Phi(nn.Module):
     ) -> None:
         super().__init__()
         self.config = config
+        if attend is None and attention_backend != "auto":
+            backend_function(attention_backend)  # one that is missing is an error now, not later
         self.mixes_lengths = attend is None and attention_backend in ("auto", "sdpa")
         attend = attend or functools.partial(attend_by_backend, backend=attention_backend)
         # One level down and called `model`, for the sake of transformers' parameter names.
@@ -119,12 +124,15 @@ class Phi(nn.Module):
         longest = tokens if cache is None else cache.length + tokens
         packing: dict[str, Any] = {}
         if cu_seqlens is not None:
-            _check_packed(ids_BT, cu_seqlens, cache)
-            longest = int(cu_seqlens.diff().max())
+            # One wait for a GPU: the host needs the values.
+            borders = torch.as_tensor(cu_seqlens, device="cpu")
+            _check_packed(ids_BT, borders, cache)
+            longest = int(borders.diff().max())
             packing = {"cu_seqlens": cu_seqlens, "max_seqlen": longest}
         if longest > self.config.max_position_embeddings:
             raise ValueError(
-                f"{longest} tokens do not fit the context of {self.config.max_position_embeddings}"
+                f"{longest} tokens do not fit the context of {self.config.max_position_embeddings} "
+                "(max_position_embeddings): shorten the text"
             )
         if positions is not None:
             _check_positions(positions, ids_BT, self.config.max_position_embeddings)
@@ -207,6 +215,10 @@ def _positions(tokens: int, cu_seqlens: torch.Tensor | None, device: torch.devic
 
 
 def _check_ids(ids_BT: torch.Tensor) -> None:
+    if not isinstance(ids_BT, torch.Tensor):
+        raise ValueError(
+            f"ids are a {type(ids_BT).__name__}: must be a tensor (B, T), as torch.tensor([[1, 2]])"
+        )
     if ids_BT.dim() != 2 or ids_BT.dtype not in (torch.int64, torch.int32) or not ids_BT.numel():
         raise ValueError(
             f"ids have shape {tuple(ids_BT.shape)} and dtype {ids_BT.dtype}: "

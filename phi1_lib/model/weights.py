@@ -8,6 +8,7 @@ that it runs no code either.
 import json
 import os
 import pickle
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -78,8 +79,11 @@ def read_weights(
     the files, one tensor at a time. Checked: peak memory below 1.1 times the result's.
 
     Raises:
-        ValueError: no weights, a broken file, or other names or shapes than expected.
+        ValueError: no weights, a broken file, other names, shapes or kinds of numbers than
+            expected, or a `dtype` that is none for weights.
     """
+    if not (dtype is None or isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+        raise ValueError(f"dtype={dtype!r}: must be a floating one, as torch.float16, or None")
     found: dict[str, tuple[Path, torch.Tensor]] = {}
     for path in _weight_files(folder):
         found |= {name: (path, tensor) for name, tensor in _map(path).items()}
@@ -87,7 +91,10 @@ def read_weights(
     _check_names_and_shapes(folder, expected, found, places, left_over)
 
     mapped = {name: _take(found[place.name][1], place) for name, place in places.items()}
-    as_stored = all(dtype in (None, tensor.dtype) for tensor in mapped.values())
+    kinds = {tensor.dtype for tensor in mapped.values()}
+    if dtype is None and len(kinds) > 1:
+        raise ValueError(f"{folder}: tensors of {_listed(map(str, kinds))}; choose one as `dtype`")
+    as_stored = dtype is None or kinds == {dtype}
     if as_stored and torch.device(device).type == "cpu":
         return mapped
 
@@ -158,7 +165,7 @@ def _check_names_and_shapes(
     def said(name: str) -> str:
         return name if len(files) == 1 else f"{name} in {found[name][0].name}"
 
-    missing, misshapen = set(), set()
+    missing, misshapen, not_floating = set(), set(), set()
     for name, (stored, third) in places.items():
         rows, *features = expected[name].shape
         asked = (rows if third is None else 3 * rows, *features)
@@ -166,22 +173,31 @@ def _check_names_and_shapes(
             missing.add(f"{stored} {asked}")
         elif (shape := tuple(found[stored][1].shape)) != asked:
             misshapen.add(f"{said(stored)} {shape}, by config.json {asked}")
+        elif not (dtype := found[stored][1].dtype).is_floating_point:
+            not_floating.add(f"{said(stored)} {dtype}")
     faults = {
         "missing": missing,
         "not a phi model's": set(map(said, left_over)),
         "of another shape": misshapen,
+        "not floating": not_floating,
     }
     if any(faults.values()):
         where = files[0] if len(files) == 1 else folder
-        told = (f"{fault}: {_some(names)}" for fault, names in faults.items() if names)
+        told = (f"{fault}: {_listed(names)}" for fault, names in faults.items() if names)
         raise ValueError(f"{where}: {'; '.join(told)}")
 
 
-def _some(names: Iterable[str], most: int = 10) -> str:
-    """Join names: all of them, or the first ten and the number of the others."""
-    names = sorted(names)
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+def _listed(names: Iterable[str]) -> str:
+    """Join names, all of them; those of several blocks as one: layers.{3,4}.mlp.fc1.bias."""
+    blocks: dict[tuple[str, str], list[str]] = {}
+    for name in names:
+        head, number, tail = (re.split(r"(?<=\.)(\d+)(?=\.)", name, maxsplit=1) + ["", ""])[:3]
+        blocks.setdefault((head, tail), []).append(number)
+    told = []
+    for (head, tail), numbers in sorted(blocks.items()):
+        of = ",".join(sorted(numbers, key=lambda number: (len(number), number)))
+        told.append(head + (f"{{{of}}}" if len(numbers) > 1 else of) + tail)
+    return ", ".join(told)
 
 
 def _required_file(folder: str | Path, name: str) -> Path:

@@ -118,6 +118,7 @@ def int32(*values):
         ({"dropout": 1.0}, r"dropout=1.0: must be in \[0, 1\)"),
         ({"dropout": -0.1}, r"dropout=-0.1: must be in \[0, 1\)"),
         ({"cu_seqlens": torch.tensor([0, 4])}, "int64: must be .* of torch.int32"),
+        ({"cu_seqlens": [0, 4]}, r"cu_seqlens=\[0, 4\]: must be a tensor, torch.tensor"),
         ({"cu_seqlens": int32(4)}, r"must be \(documents \+ 1,\)"),
         ({"cu_seqlens": int32(0, 3)}, "must rise from 0 to the 4 tokens"),
         ({"cu_seqlens": int32(0, 5)}, "must rise from 0 to the 4 tokens"),

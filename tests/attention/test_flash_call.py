@@ -63,6 +63,22 @@ def test_arguments_reach_the_package(flash, causal, borders, max_seqlen, monkeyp
     assert torch.equal(flash.flash_attention(*arguments), explicit_attention(*arguments))
 
 
+def test_borders_on_the_cpu_are_moved_to_the_inputs(flash, monkeypatch):
+    """The meta device stands for a GPU: shapes without values."""
+    monkeypatch.setattr(flash, "_check", lambda q: None)
+    devices = []
+
+    def varlen(q, k, v, *, cu_seqlens_q, cu_seqlens_k, **options):
+        devices.extend([cu_seqlens_q.device.type, cu_seqlens_k.device.type])
+        return q
+
+    monkeypatch.setattr(flash, "flash_attn_varlen_func", varlen)
+    inputs = [x.to("meta") for x in random_qkv(1, 9, 9, 2, 16)]
+    borders = torch.tensor([0, 4, 9], dtype=torch.int32)
+    flash.flash_attention(*inputs, True, borders, None, 0.0, 1.0)
+    assert devices == ["meta", "meta"]
+
+
 def test_dropout_reaches_the_package(flash, monkeypatch):
     monkeypatch.setattr(flash, "_check", lambda q: None)
     arguments = (*random_qkv(1, 9, 9, 2, 16), True, None, None, 0.5, 1.0)

@@ -1,6 +1,7 @@
 """What is particular to the tiled backend: tiles of any size, and memory linear in the length."""
 
 import weakref
+from itertools import product
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from phi1_lib.attention import attend
-from phi1_lib.attention.tiled import tiled_attention
+from phi1_lib.attention.tiled import Tiling, backward, forward, tiled_attention
 from tests.attention.oracle import (
     assert_follows,
     explicit_with_weights_kept,
@@ -51,6 +52,13 @@ def test_backward_makes_the_mask_of_forward_again(tiles):
     unit = torch.eye(13, 16)[None, :, None, :].expand(2, -1, 2, -1)
     kept = ours(q, k, unit).transpose(1, 2)[..., :13] != 0
     assert 0.5 < kept.double().mean() < 0.7 and len(kept.flatten(0, 2).unique(dim=0)) > 40
+    # Nor has any whole tile another one's mask.
+    starts = list(product(range(0, 12 - tiles[0], tiles[0]), range(0, 14 - tiles[1], tiles[1])))
+    masks = {
+        tuple(kept[:, :, t:, s:][:, :, : tiles[0], : tiles[1]].flatten().tolist())
+        for t, s in starts
+    }
+    assert len(masks) == len(starts) >= 6
     assert_follows(ours, lambda *x: explicit_with_weights_kept(*x, kept, 0.4), [q, k, v])
 
 
@@ -147,3 +155,19 @@ def test_autocast_does_not_reach_inside():
         inside = with_gradients(tiled, inputs)
     for one, other in zip(inside, outside, strict=True):
         assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_is_summed_wide_over_all_tiles_and_rounded_once(dtype):
+    """Twelve tiles of sums: the bits are those of float32 input of the same values, rounded."""
+    tiling = Tiling(9, 11, 3, 3, causal=True, scale=0.5, dropout=0.3, seed=1)
+    q, k, v = (x.transpose(1, 2) for x in random_qkv(2, 9, 11, 2, 8, dtype=dtype))
+    grad = torch.randn(q.shape, generator=torch.Generator().manual_seed(1)).to(dtype)
+    out, lse = forward(q, k, v, tiling)
+    wide_out, wide_lse = forward(q.float(), k.float(), v.float(), tiling)
+    assert torch.equal(out, wide_out.to(dtype)) and torch.equal(lse, wide_lse)
+    wide = [x.float() for x in (grad, q, k, v, out)]
+    for ours, exact in zip(
+        backward(grad, q, k, v, out, lse, tiling), backward(*wide, lse, tiling), strict=True
+    ):
+        assert torch.equal(ours, exact.to(dtype))

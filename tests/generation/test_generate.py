@@ -110,6 +110,13 @@ def test_generation_stops_when_the_context_is_full():
         assert len(ids) == 1
 
 
+def test_under_autocast_the_cache_holds_what_autocast_gives():
+    model = random_model(0)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = generate(model, PROMPTS, 10)
+        assert found == generate(model, PROMPTS, 10, use_cache=False)
+
+
 def test_the_models_mode_comes_back_and_dropout_stays_out():
     model = random_model(0)
     expected = generate(model, PROMPTS, 10)
@@ -156,6 +163,14 @@ def test_a_seed_repeats_and_another_differs():
     first = generate(model, PROMPTS, 20, temperature=1.0)
     torch.manual_seed(7)
     assert first == generate(model, PROMPTS, 20, temperature=1.0)
+
+
+def test_a_seed_of_its_own_leaves_pytorchs_generator_alone():
+    model = random_model(0)
+    before = torch.get_rng_state()
+    generate(model, PROMPTS, 20, temperature=1.0, seed=1)
+    generate(model, PROMPTS, 20)  # greedy draws nothing
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_stop_strings_end_each_row_of_a_batch_where_it_holds_one():

@@ -52,6 +52,27 @@ def test_greedy_tokens_equal_those_of_transformers(theirs, backend):
     assert written.tolist() == expected.tolist()
 
 
+def test_room_is_taken_once_and_written_in_place(theirs):
+    """No step makes new tensors of keys and values: attention reads a part of the room itself."""
+    model, cache = ours_with(theirs), KVCache(SMALL, batch=3, max_length=12)
+
+    def places():
+        return [tensor.untyped_storage().data_ptr() for tensor in (*cache._keys, *cache._values)]
+
+    before = places()
+    assert len(set(before)) == 2 * SMALL.num_hidden_layers
+    with torch.no_grad():
+        for tokens in (6, 1, 2):
+            model(random_ids(3, tokens), cache=cache)
+        cache.keep([2, 0])
+        model(random_ids(2, 1), cache=cache)
+        new = torch.zeros(2, 2, 4, 12)
+        read = cache.update(1, new, new)
+    assert places() == before
+    assert [x.untyped_storage().data_ptr() for x in read] == [before[1], before[4]]
+    assert [x.shape for x in read] == 2 * [(2, 12, 4, 12)]
+
+
 def test_cache_keeps_the_rows_asked_for(theirs):
     model = ours_with(theirs)
     ids = random_ids(4, 12)

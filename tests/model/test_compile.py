@@ -47,14 +47,41 @@ def test_one_graph_for_any_length():
         torch.testing.assert_close(compiled(ids), model(ids))
 
 
-def test_one_graph_with_dropout():
-    model = Phi(replace(ONE_BLOCK, attention_dropout=0.1, resid_pdrop=0.1))
+DROPPING = replace(ONE_BLOCK, attention_dropout=0.1, resid_pdrop=0.1)
+
+
+@pytest.mark.parametrize("backend", ["auto", "explicit", "sdpa"])
+def test_one_graph_with_dropout(backend):
+    model = Phi(DROPPING, attention_backend=backend)
     compiled = torch.compile(model, fullgraph=True, backend="eager")
     ids = random_ids(2, 16)
     torch.manual_seed(1)
     expected = model(ids)
     torch.manual_seed(1)
     torch.testing.assert_close(compiled(ids), expected)
+
+
+def test_dropout_of_tiled_compiles_in_several_graphs():
+    """Its generators of random numbers are nothing that a graph holds."""
+    model = Phi(DROPPING, attention_backend="tiled")
+    compiled = torch.compile(model, backend="eager")
+    ids = random_ids(2, 16)
+    torch.manual_seed(1)
+    expected = model(ids)
+    torch.manual_seed(1)
+    torch.testing.assert_close(compiled(ids), expected)
+
+
+def test_one_graph_under_autocast():
+    model = Phi(DROPPING)
+    compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
+    ids = random_ids(2, 16)
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = compiled.eval()(ids)
+        torch.testing.assert_close(logits, model.eval()(ids))
+        compiled.train()(ids).float().sum().backward()
+    assert logits.dtype == torch.bfloat16
+    assert all(parameter.grad is not None for parameter in model.parameters())
 
 
 def test_packed_documents_compile_in_several_graphs():

@@ -57,7 +57,7 @@ def write_model(folder: Path, config: PhiConfig, dtype: torch.dtype) -> None:
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
 @pytest.mark.parametrize(
     ("stored", "loaded"),
-    [("float32", "float16"), ("float16", "float32")],
+    [("float32", "float16"), ("float16", "float32"), ("float16", "float16")],
 )
 def test_peak_memory_of_loading(tmp_path, stored, loaded):
     write_model(tmp_path / "large", LARGE, getattr(torch, stored))

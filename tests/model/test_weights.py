@@ -111,6 +111,22 @@ def test_dtype_converts_and_none_keeps(folder):
     assert {parameter.dtype for parameter in half.parameters()} == {torch.float16}
 
 
+@pytest.mark.parametrize("dtype", ["float16", torch.int8])
+def test_a_dtype_that_is_none_for_weights_is_refused(folder, dtype):
+    with pytest.raises(ValueError, match=f"dtype={dtype!r}: must be a floating one, as torch.fl"):
+        Phi.from_pretrained(folder, dtype=dtype)
+
+
+def test_weights_of_several_dtypes_need_a_choice(folder):
+    tensors = {name: t.clone() for name, t in load_file(folder / "model.safetensors").items()}
+    tensors["lm_head.bias"] = tensors["lm_head.bias"].half()
+    save_file(tensors, folder / "model.safetensors")
+    with pytest.raises(ValueError, match="tensors of torch.float16, torch.float32; choose one"):
+        Phi.from_pretrained(folder)
+    half = Phi.from_pretrained(folder, dtype=torch.float16)
+    assert {parameter.dtype for parameter in half.parameters()} == {torch.float16}
+
+
 def test_device_says_where_the_weights_go(folder):
     """On the meta device, which every machine has; it keeps shapes and dtypes only."""
     model = Phi.from_pretrained(folder, dtype=torch.bfloat16, device="meta")
@@ -259,6 +275,7 @@ def test_the_released_models_old_config_is_read(tmp_path):
         ),
         ({"rope_parameters": None, "rope_scaling": {"type": "dynamic"}}, "type='dynamic'"),
         ({"hidden_size": 50}, "hidden_size=50: must be a multiple"),
+        ({"hidden_size": "48"}, "config.json: hidden_size='48': must be int"),
         ({"eos_token_id": [1, 2]}, "config.json: "),
         ({"hidden_size": 96}, r"lm_head.weight \(97, 48\), by config.json \(97, 96\)"),
         ({"num_hidden_layers": 4}, r"missing: model\.layers\.3\."),
@@ -332,6 +349,7 @@ def test_every_tensor_that_does_not_fit_is_named(folder):
     tensors |= {
         "model.layers.0.self_attn.query_key_value.bias": torch.ones(3),
         "extra": torch.ones(1),
+        "model.layers.2.mlp.fc2.bias": torch.ones(48, dtype=torch.int8),
     }
     save_file(tensors, folder / "model.safetensors")
     with pytest.raises(ValueError) as caught:
@@ -341,15 +359,20 @@ def test_every_tensor_that_does_not_fit_is_named(folder):
         "missing: lm_head.bias (97,), model.layers.1.mlp.fc1.weight (80, 48); "
         "not a phi model's: extra, model.layers.0.self_attn.query_key_value.bias; "
         "of another shape: lm_head.weight (97, 50), by config.json (97, 48), "
-        "model.embed_tokens.weight (4,), by config.json (97, 48)"
+        "model.embed_tokens.weight (4,), by config.json (97, 48); "
+        "not floating: model.layers.2.mlp.fc2.bias torch.int8"
     )
 
 
-def test_of_very_many_names_ten_are_told(folder):
+def test_of_very_many_names_every_one_is_told_and_those_of_equal_blocks_together(folder):
     edit_json(folder / "config.json", num_hidden_layers=5)
-    with pytest.raises(ValueError, match=r"layernorm\.bias .* and 18 more$") as caught:
+    with pytest.raises(ValueError) as caught:
         Phi.from_pretrained(folder)
-    assert str(caught.value).count("model.layers.3.") == 10
+    parts = str(caught.value).partition("missing: ")[2].split(", model")
+    in_a_block = [name for name in Phi(SMALL).state_dict() if name.startswith("model.layers.0.")]
+    assert len(parts) == len(in_a_block)
+    for name in in_a_block:
+        assert name.replace("layers.0.", "layers.{3,4}.") in str(caught.value)
 
 
 def test_of_several_files_the_one_at_fault_is_named(tmp_path, theirs):

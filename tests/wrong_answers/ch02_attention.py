@@ -173,6 +173,16 @@ def hide_future(scores_TT):
         "changed the tensor it was given",
     ),
     (
+        "2.3",
+        "hides scores of zero",
+        """
+def hide_future(scores_TT):
+    past_TT = scores_TT.tril()
+    return past_TT.masked_fill(past_TT == 0, float("-inf"))
+""",
+        "decide by position",
+    ),
+    (
         "2.4",
         "mask after softmax",
         """
@@ -563,13 +573,13 @@ def leaks_future(attention):
     ),
     (
         "2.9",
-        "tries the last position only",
+        "changes the last position only",
         """
 def leaks_future(attention):
     before = torch.randn(3, 8, 4, generator=torch.Generator().manual_seed(0))
     after = before.clone()
     after[:, 7] += torch.randn(3, 4, generator=torch.Generator().manual_seed(1))
-    return not torch.allclose(attention(*before)[6], attention(*after)[6], atol=1e-5)
+    return not torch.allclose(attention(*before)[:7], attention(*after)[:7], atol=1e-5)
 """,
         "try every position",
     ),

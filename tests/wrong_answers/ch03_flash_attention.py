@@ -199,6 +199,30 @@ def online_step(maximum, total, score):
         "it is the largest score so far",
     ),
     (
+        "3.1",
+        "a hidden first score counts as one",
+        """
+def online_step(maximum, total, score):
+    if maximum == -math.inf:
+        return score, 1.0
+    new = max(maximum, score)
+    return new, total * math.exp(maximum - new) + math.exp(score - new)
+""",
+        "all are hidden",
+    ),
+    (
+        "3.1",
+        "rescales by the difference, not by its power",
+        """
+def online_step(maximum, total, score):
+    if score == -math.inf:
+        return maximum, total
+    new = max(maximum, score)
+    return new, total * (maximum - new) + math.exp(score - new)
+""",
+        "0 times infinity is nan",
+    ),
+    (
         "3.2",
         "the mean of the outputs",
         MERGE.format(lines="return (out_a_TK + out_b_TK) / 2, torch.logaddexp(lse_a_T, lse_b_T)"),
@@ -290,7 +314,56 @@ def tiled_attention(q_TK, load, tiles):
 """,
         "one pass has to do",
     ),
+    (
+        "3.3",
+        "no maximum at all",
+        """
+def tiled_attention(q_TK, load, tiles):
+    l, out = torch.zeros(len(q_TK), 1), torch.zeros_like(q_TK)
+    for i in range(tiles):
+        k, v = load(i)
+        p = (q_TK @ k.T / q_TK.shape[1] ** 0.5).exp()
+        l, out = l + p.sum(1, keepdim=True), out + p @ v
+    return out / l, l.log()[:, 0]
+""",
+        "exp overflows where the running maximum is not subtracted",
+    ),
+    (
+        "3.3",
+        "rescales after adding the tile",
+        """
+def tiled_attention(q_TK, load, tiles):
+    m = torch.full((len(q_TK), 1), -torch.inf)
+    l, out = torch.zeros_like(m), torch.zeros_like(q_TK)
+    for i in range(tiles):
+        k, v = load(i)
+        s = q_TK @ k.T / q_TK.shape[1] ** 0.5
+        new = torch.maximum(m, s.amax(1, keepdim=True))
+        p, r = (s - new).exp(), (m - new).exp()
+        l, out, m = l * r + p.sum(1, keepdim=True), (out + p @ v) * r, new
+    return out / l, (m + l.log())[:, 0]
+""",
+        "rescale what is old, then add",
+    ),
+    (
+        "3.3",
+        "one sum for all queries",
+        """
+def tiled_attention(q_TK, load, tiles):
+    m = torch.full((len(q_TK), 1), -torch.inf)
+    l, out = torch.zeros_like(m), torch.zeros_like(q_TK)
+    for i in range(tiles):
+        k, v = load(i)
+        s = q_TK @ k.T / q_TK.shape[1] ** 0.5
+        new = torch.maximum(m, s.max())
+        p, r = (s - new).exp(), (m - new).exp()
+        l, out, m = l * r + p.sum(), out * r + p @ v, new
+    return out / l, (m + l.log())[:, 0]
+""",
+        "each query has its own",
+    ),
     ("3.4", "diagonal at the top left", flash(offset="0"), "the diagonal stands at the top left"),
+    ("3.4", "one key too far", flash(offset="keys - queries + 1"), "after its own position"),
     ("3.4", "sum not rescaled", flash(l="l"), "the running sum is not rescaled"),
     (
         "3.4",
@@ -419,6 +492,30 @@ def attention_backward(q_TK, k_SK, v_SK, out_TK, lse_T, grad_TK):
 """,
         "gradients of q and k are swapped",
     ),
+    (
+        "3.7",
+        "log-sum-exp along the keys",
+        backward(p="(q_TK @ k_SK.T * scale - lse_T).exp()"),
+        "give it a last dimension of 1",
+    ),
+    (
+        "3.7",
+        "delta of each key",
+        backward(ds="p * (dp - (p * dp).sum(0, keepdim=True)) * scale"),
+        "one number a query, a sum over keys",
+    ),
+    (
+        "3.7",
+        "nothing turned",
+        """
+def attention_backward(q_TK, k_SK, v_SK, out_TK, lse_T, grad_TK):
+    scale = q_TK.shape[1] ** -0.5
+    p = (q_TK @ k_SK.T * scale - lse_T[:, None]).exp()
+    ds = p * (grad_TK @ v_SK.T - (grad_TK * out_TK).sum(1, keepdim=True)) * scale
+    return ds @ k_SK, ds @ q_TK, p @ grad_TK
+""",
+        "is to be turned",
+    ),
     ("3.8", "causal only", packed(start="0"), "documents see each other"),
     (
         "3.8",
@@ -431,6 +528,19 @@ def attention_backward(q_TK, k_SK, v_SK, out_TK, lse_T, grad_TK):
         "a border at a tile's first query",
         packed(start="max((b for b in cu_seqlens if b < first), default=0)"),
         "belongs to that query",
+    ),
+    (
+        "3.8",
+        "a border taken as a column",
+        """
+def packed_tiles(cu_seqlens, tile):
+    needed = []
+    for row in range(-(-cu_seqlens[-1] // tile)):
+        start = max(border for border in cu_seqlens if border <= row * tile)
+        needed += [(row, column) for column in range(start, row + 1)]
+    return needed
+""",
+        "a border counts tokens",
     ),
     ("3.8", "last row missing", packed(rows="length // tile"), "the last row of tiles is missing"),
     ("3.8", "column first", packed(pair="(column, row)"), "the pairs are (column, row)"),

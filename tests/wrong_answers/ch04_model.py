@@ -135,6 +135,38 @@ def layer_norm(x_TD, weight_D, bias_D, eps=1e-5):
         "changed the tensor it was given",
     ),
     (
+        "4.1",
+        "one variance for all tokens",
+        """
+def layer_norm(x_TD, weight_D, bias_D, eps=1e-5):
+    centred_TD = x_TD - x_TD.mean(-1, keepdim=True)
+    return centred_TD / torch.sqrt((centred_TD**2).mean() + eps) * weight_D + bias_D
+""",
+        "one variance for all tokens",
+    ),
+    (
+        "4.1",
+        "another epsilon than the one given",
+        """
+def layer_norm(x_TD, weight_D, bias_D, eps=1e-6):
+    mean = x_TD.mean(-1, keepdim=True)
+    variance = x_TD.var(-1, correction=0, keepdim=True)
+    return (x_TD - mean) / torch.sqrt(variance + eps) * weight_D + bias_D
+""",
+        "epsilon is 1e-6",
+    ),
+    (
+        "4.1",
+        "epsilon typed in",
+        """
+def layer_norm(x_TD, weight_D, bias_D, eps=1e-5):
+    mean = x_TD.mean(-1, keepdim=True)
+    variance = x_TD.var(-1, correction=0, keepdim=True)
+    return (x_TD - mean) / torch.sqrt(variance + 1e-5) * weight_D + bias_D
+""",
+        "eps=0.01 was asked for and not used",
+    ),
+    (
         "4.2",
         "erf instead of tanh",
         """
@@ -276,6 +308,28 @@ def mlp(h_TD, weights):
     return h_TD + functional.linear(g, weights["fc2.weight"], weights["fc2.bias"])
 """,
         "h is added",
+    ),
+    (
+        "4.2",
+        "the root multiplies z alone",
+        """
+def mlp(h_TD, weights):
+    z = h_TD @ weights["fc1.weight"].T + weights["fc1.bias"]
+    g = 0.5 * z * (1 + torch.tanh(math.sqrt(2 / math.pi) * z + 0.044715 * z**3))
+    return g @ weights["fc2.weight"].T + weights["fc2.bias"]
+""",
+        "the root multiplies z alone",
+    ),
+    (
+        "4.2",
+        "0.5 z multiplies the 1 alone",
+        """
+def mlp(h_TD, weights):
+    z = h_TD @ weights["fc1.weight"].T + weights["fc1.bias"]
+    g = 0.5 * z + torch.tanh(math.sqrt(2 / math.pi) * (z + 0.044715 * z**3))
+    return g @ weights["fc2.weight"].T + weights["fc2.bias"]
+""",
+        "0.5 z multiplies the 1 alone",
     ),
     (
         "4.3",
@@ -438,6 +492,43 @@ def parallel_block(x_TD, weights, attention):
         "changed the x it was given",
     ),
     (
+        "4.3",
+        "the MLP reads h plus attention's result",
+        BLOCK
+        + """    h = norm(x_TD)
+    seen = attention(h)
+    return x_TD + seen + mlp(h + seen)
+""",
+        "the MLP reads h + attention(h)",
+    ),
+    (
+        "4.3",
+        "ReLU",
+        """
+def parallel_block(x_TD, weights, attention):
+    weight, bias = weights["input_layernorm.weight"], weights["input_layernorm.bias"]
+    h = functional.layer_norm(x_TD, x_TD.shape[-1:], weight, bias, 1e-5)
+    z = functional.linear(h, weights["mlp.fc1.weight"], weights["mlp.fc1.bias"]).relu()
+    fed = functional.linear(z, weights["mlp.fc2.weight"], weights["mlp.fc2.bias"])
+    return x_TD + attention(h) + fed
+""",
+        "ReLU, not GELU",
+    ),
+    (
+        "4.3",
+        "another epsilon",
+        """
+def parallel_block(x_TD, weights, attention):
+    weight, bias = weights["input_layernorm.weight"], weights["input_layernorm.bias"]
+    h = functional.layer_norm(x_TD, x_TD.shape[-1:], weight, bias, 1e-6)
+    z = functional.linear(h, weights["mlp.fc1.weight"], weights["mlp.fc1.bias"])
+    g = functional.gelu(z, approximate="tanh")
+    fed = functional.linear(g, weights["mlp.fc2.weight"], weights["mlp.fc2.bias"])
+    return x_TD + attention(h) + fed
+""",
+        "epsilon is 1e-6",
+    ),
+    (
         "4.4",
         "forgets the final LayerNorm",
         """
@@ -531,6 +622,52 @@ def model_logits(ids_T, weights, blocks):
         "stands inside the loop",
     ),
     (
+        "4.4",
+        "LayerNorm after the embedding as well",
+        """
+def model_logits(ids_T, weights, blocks):
+    def norm(x):
+        weight = weights["model.final_layernorm.weight"]
+        return functional.layer_norm(
+            x, x.shape[-1:], weight, weights["model.final_layernorm.bias"], 1e-5
+        )
+
+    x = norm(weights["model.embed_tokens.weight"][ids_T])
+    for block in blocks:
+        x = block(x)
+    return norm(x) @ weights["lm_head.weight"].T + weights["lm_head.bias"]
+""",
+        "LayerNorm after the embedding as well",
+    ),
+    (
+        "4.4",
+        "probabilities",
+        """
+def model_logits(ids_T, weights, blocks):
+    x = weights["model.embed_tokens.weight"][ids_T]
+    for block in blocks:
+        x = block(x)
+    weight, bias = weights["model.final_layernorm.weight"], weights["model.final_layernorm.bias"]
+    x = functional.layer_norm(x, x.shape[-1:], weight, bias, 1e-5)
+    return (x @ weights["lm_head.weight"].T + weights["lm_head.bias"]).softmax(-1)
+""",
+        "these are probabilities",
+    ),
+    (
+        "4.4",
+        "another epsilon",
+        """
+def model_logits(ids_T, weights, blocks):
+    x = weights["model.embed_tokens.weight"][ids_T]
+    for block in blocks:
+        x = block(x)
+    weight, bias = weights["model.final_layernorm.weight"], weights["model.final_layernorm.bias"]
+    x = functional.layer_norm(x, x.shape[-1:], weight, bias, 1e-6)
+    return x @ weights["lm_head.weight"].T + weights["lm_head.bias"]
+""",
+        "epsilon is 1e-6",
+    ),
+    (
         "4.5",
         "forbids nothing",
         """
@@ -559,7 +696,7 @@ def next_token_probabilities(logits_BV, used):
     logits_BV[:, used:] = 0
     return logits_BV.softmax(-1)
 """,
-        "e^0 is 1: use -inf",
+        "e^0 is 1, and any finite number",
     ),
     (
         "4.5",
@@ -621,6 +758,17 @@ def next_token_probabilities(logits_BV, used):
     return logits_BV.softmax(-1)
 """,
         "changed the logits it was given",
+    ),
+    (
+        "4.5",
+        "divided by the sum of all rows",
+        """
+def next_token_probabilities(logits_BV, used):
+    shares = logits_BV.softmax(-1)
+    shares[:, used:] = 0
+    return shares / shares.sum()
+""",
+        "divided by the sum of all rows",
     ),
     (
         "4.6",
@@ -815,7 +963,7 @@ def count_parameters(vocab_size, width, inner, layers):
         "head": vocab_size * width + vocab_size,
     }
 """,
-        "mlp: ",
+        "`inner` need not be 4 x width",
     ),
     (
         "4.6",
@@ -831,6 +979,21 @@ def count_parameters(vocab_size, width, inner, layers):
     }
 """,
         "not an int",
+    ),
+    (
+        "4.6",
+        "no bias in fc2",
+        """
+def count_parameters(vocab_size, width, inner, layers):
+    return {
+        "embedding": vocab_size * width,
+        "layer_norms": (layers + 1) * 2 * width,
+        "attention": layers * 4 * (width * width + width),
+        "mlp": layers * (2 * width * inner + inner),
+        "head": vocab_size * width + vocab_size,
+    }
+""",
+        "the bias of fc2 is missing",
     ),
     (
         "4.7",
@@ -903,6 +1066,24 @@ def first_loss(vocab_size, width, std):
     return 1 - 1 / vocab_size
 """,
         "a measured loss is about",
+    ),
+    (
+        "4.7",
+        "the standard deviation, whole",
+        """
+def first_loss(vocab_size, width, std):
+    return math.log(vocab_size) + std * math.sqrt(width)
+""",
+        "use half their variance",
+    ),
+    (
+        "4.7",
+        "in bits",
+        """
+def first_loss(vocab_size, width, std):
+    return (math.log(vocab_size) + width * std**2 / 2) / math.log(2)
+""",
+        "this is in bits",
     ),
     (
         "4.8",
@@ -1138,6 +1319,23 @@ def initialise(shapes, std, seed):
     return tensors
 """,
         "another seed gave the same numbers",
+    ),
+    (
+        "4.8",
+        "0.02 whatever is asked for",
+        """
+def initialise(shapes, std, seed):
+    generator = torch.Generator().manual_seed(seed)
+    return {
+        name: torch.zeros(shape)
+        if name.endswith("bias")
+        else torch.ones(shape)
+        if "layernorm" in name
+        else 0.02 * torch.randn(shape, generator=generator)
+        for name, shape in shapes.items()
+    }
+""",
+        "use the argument `std`",
     ),
     (
         "4.9",

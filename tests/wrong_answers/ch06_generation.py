@@ -137,6 +137,20 @@ def greedy(next_logits, prompt, max_new_tokens, end_of_text):
         "differ from the most likely",
     ),
     (
+        "6.1",
+        "an end-of-text in the prompt ends the loop",
+        """
+def greedy(next_logits, prompt, max_new_tokens, end_of_text):
+    ids = list(prompt)
+    while len(ids) < len(prompt) + max_new_tokens and ids[-1] != end_of_text:
+        ids.append(int(next_logits(ids).argmax()))
+    if len(ids) > len(prompt) and ids[-1] == end_of_text:
+        ids.pop()
+    return ids[len(prompt) :]
+""",
+        "in the prompt ended the loop",
+    ),
+    (
         "6.2",
         "looks in each piece alone",
         """
@@ -194,7 +208,7 @@ def until_stop(next_piece, stops):
                 return text[: text.index(stop)]
     return text
 """,
-        "listed first",
+        "their order in `stops`",
     ),
     (
         "6.2",
@@ -251,6 +265,36 @@ def until_stop(next_piece, stops):
     return text.rstrip()
 """,
         "stripped",
+    ),
+    (
+        "6.2",
+        "a place of 0 counts as not found",
+        """
+def until_stop(next_piece, stops):
+    text = ""
+    while (piece := next_piece()) is not None:
+        text += piece
+        begins = [text.find(stop) for stop in stops if text.find(stop) > 0]
+        if begins:
+            return text[: min(begins)]
+    return text
+""",
+        "0 counts as false",
+    ),
+    (
+        "6.2",
+        "cuts at a stop string's last place",
+        """
+def until_stop(next_piece, stops):
+    text = ""
+    while (piece := next_piece()) is not None:
+        text += piece
+        begins = [text.rindex(stop) for stop in stops if stop in text]
+        if begins:
+            return text[: min(begins)]
+    return text
+""",
+        "last place",
     ),
     (
         "6.3",
@@ -330,6 +374,48 @@ def with_temperature(logits_V, temperature):
     return logits_V.softmax(dim=-1)
 """,
         "changed the tensor it was given",
+    ),
+    (
+        "6.3",
+        "replaces small temperatures by a larger one",
+        """
+def with_temperature(logits_V, temperature):
+    return ((logits_V - logits_V.max()) / max(temperature, 0.01)).softmax(dim=-1)
+""",
+        "replaced by a larger one",
+    ),
+    (
+        "6.3",
+        "takes small temperatures for 0",
+        """
+def with_temperature(logits_V, temperature):
+    if temperature < 0.01:
+        return torch.zeros_like(logits_V).index_fill(0, logits_V.argmax(), 1.0)
+    return (logits_V / temperature).softmax(dim=-1)
+""",
+        "only 0 is greedy",
+    ),
+    (
+        "6.3",
+        "whole numbers at temperature 0",
+        """
+def with_temperature(logits_V, temperature):
+    if temperature == 0:
+        return torch.nn.functional.one_hot(logits_V.argmax(), len(logits_V))
+    return ((logits_V - logits_V.max()) / temperature).softmax(dim=-1)
+""",
+        "floating-point numbers",
+    ),
+    (
+        "6.3",
+        "probability 1 for each of two largest",
+        """
+def with_temperature(logits_V, temperature):
+    if temperature == 0:
+        return (logits_V == logits_V.max()).float()
+    return ((logits_V - logits_V.max()) / temperature).softmax(dim=-1)
+""",
+        "they must sum to 1",
     ),
     (
         "6.4",
@@ -503,6 +589,17 @@ def keep_top_p(probabilities_V, p):
     return kept_V / kept_V.sum()
 """,
         "each id alone was compared",
+    ),
+    (
+        "6.5",
+        "uses the sorted ids' mask on the unsorted ones",
+        """
+def keep_top_p(probabilities_V, p):
+    sorted_V = probabilities_V.sort(descending=True).values
+    kept_V = probabilities_V.masked_fill(sorted_V.cumsum(dim=0) - sorted_V >= p, 0.0)
+    return kept_V / kept_V.sum()
+""",
+        "used on the unsorted ones",
     ),
     (
         "6.6",
@@ -717,6 +814,66 @@ def decode_step(q_HK, k_HK, v_HK, keys_SHK, values_SHK, turn):
         "the value was turned",
     ),
     (
+        "6.7",
+        "position 0 for each new token",
+        """
+def decode_step(q_HK, k_HK, v_HK, keys_SHK, values_SHK, turn):
+    q_HK, k_HK = turn(q_HK, 0), turn(k_HK, 0)
+    keys_SHK = torch.cat([keys_SHK, k_HK[None]])
+    values_SHK = torch.cat([values_SHK, v_HK[None]])
+    scores_HS = torch.einsum("HK,SHK->HS", q_HK, keys_SHK) / q_HK.shape[-1] ** 0.5
+    out_HK = torch.einsum("HS,SHK->HK", scores_HS.softmax(dim=-1), values_SHK)
+    return out_HK, keys_SHK, values_SHK
+""",
+        "position 0 turns nothing",
+    ),
+    (
+        "6.7",
+        "divides by K",
+        """
+def decode_step(q_HK, k_HK, v_HK, keys_SHK, values_SHK, turn):
+    position = len(keys_SHK)
+    q_HK, k_HK = turn(q_HK, position), turn(k_HK, position)
+    keys_SHK = torch.cat([keys_SHK, k_HK[None]])
+    values_SHK = torch.cat([values_SHK, v_HK[None]])
+    scores_HS = torch.einsum("HK,SHK->HS", q_HK, keys_SHK) / q_HK.shape[-1]
+    out_HK = torch.einsum("HS,SHK->HK", scores_HS.softmax(dim=-1), values_SHK)
+    return out_HK, keys_SHK, values_SHK
+""",
+        "divided by K",
+    ),
+    (
+        "6.7",
+        "softmax over the heads",
+        """
+def decode_step(q_HK, k_HK, v_HK, keys_SHK, values_SHK, turn):
+    position = len(keys_SHK)
+    q_HK, k_HK = turn(q_HK, position), turn(k_HK, position)
+    keys_SHK = torch.cat([keys_SHK, k_HK[None]])
+    values_SHK = torch.cat([values_SHK, v_HK[None]])
+    scores_HS = torch.einsum("HK,SHK->HS", q_HK, keys_SHK) / q_HK.shape[-1] ** 0.5
+    out_HK = torch.einsum("HS,SHK->HK", scores_HS.softmax(dim=0), values_SHK)
+    return out_HK, keys_SHK, values_SHK
+""",
+        "went over the heads",
+    ),
+    (
+        "6.7",
+        "PyTorch's causal mask for one query",
+        """
+def decode_step(q_HK, k_HK, v_HK, keys_SHK, values_SHK, turn):
+    position = len(keys_SHK)
+    q_HK, k_HK = turn(q_HK, position), turn(k_HK, position)
+    keys_SHK = torch.cat([keys_SHK, k_HK[None]])
+    values_SHK = torch.cat([values_SHK, v_HK[None]])
+    out = torch.nn.functional.scaled_dot_product_attention(
+        q_HK[:, None], keys_SHK.transpose(0, 1), values_SHK.transpose(0, 1), is_causal=True
+    )
+    return out[:, 0], keys_SHK, values_SHK
+""",
+        "the first key only",
+    ),
+    (
         "6.8",
         "pads on the right",
         """
@@ -869,5 +1026,18 @@ def showable(text, stops):
     return text[: min(places, default=len(text))]
 """,
         "too much is held back",
+    ),
+    (
+        "6.9",
+        "the first stop string that fits decides",
+        """
+def showable(text, stops):
+    for stop in stops:
+        for n in range(len(stop) - 1, 0, -1):
+            if text.endswith(stop[:n]):
+                return text[:-n]
+    return text
+""",
+        "too little is held back",
     ),
 ]
