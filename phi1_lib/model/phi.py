@@ -119,7 +119,7 @@ class Phi(nn.Module):
         cache: KVCache | None = None,
     ) -> torch.Tensor:
         """Return what the head reads, (B, T, D): `forward` without the head, same arguments."""
-        _check_ids(ids_BT)
+        _check_ids(ids_BT, self.config.vocab_size)
         tokens = ids_BT.shape[1]
         longest = tokens if cache is None else cache.length + tokens
         packing: dict[str, Any] = {}
@@ -214,7 +214,7 @@ def _positions(tokens: int, cu_seqlens: torch.Tensor | None, device: torch.devic
     return positions_T - starts_T
 
 
-def _check_ids(ids_BT: torch.Tensor) -> None:
+def _check_ids(ids_BT: torch.Tensor, vocab_size: int) -> None:
     if not isinstance(ids_BT, torch.Tensor):
         raise ValueError(
             f"ids are a {type(ids_BT).__name__}: must be a tensor (B, T), as torch.tensor([[1, 2]])"
@@ -223,6 +223,10 @@ def _check_ids(ids_BT: torch.Tensor) -> None:
         raise ValueError(
             f"ids have shape {tuple(ids_BT.shape)} and dtype {ids_BT.dtype}: "
             "must be (B, T) of int64 or int32, not empty"
+        )
+    if found := _outside(ids_BT, vocab_size):
+        raise ValueError(
+            f"ids {found}: the model has 0 .. {vocab_size - 1}; encode with its own tokenizer"
         )
 
 
@@ -233,11 +237,19 @@ def _check_positions(positions: torch.Tensor, ids_BT: torch.Tensor, context: int
             f"positions have shape {tuple(positions.shape)} and dtype {positions.dtype}: must be "
             f"(T,) or (B, T) of int64 or int32, for ids of shape {tuple(ids_BT.shape)}"
         )
-    # The values are looked at on the CPU only: on a GPU, reading them makes the host wait.
-    if positions.device.type == "cpu" and not torch.compiler.is_compiling():
-        first, last = positions.min().item(), positions.max().item()
-        if first < 0 or last >= context:
-            raise ValueError(f"positions from {first} to {last}: must be in 0 .. {context - 1}")
+    if found := _outside(positions, context):
+        raise ValueError(f"positions {found}: must be in 0 .. {context - 1}")
+
+
+def _outside(numbers: torch.Tensor, end: int) -> str | None:
+    """Say from where to where the numbers go, if not within 0 .. end - 1.
+
+    They are looked at on the CPU only: on a GPU, reading them makes the host wait.
+    """
+    if numbers.device.type != "cpu" or torch.compiler.is_compiling():
+        return None
+    first, last = (number.item() for number in numbers.aminmax())
+    return None if first >= 0 and last < end else f"from {first} to {last}"
 
 
 def _check_packed(ids_BT: torch.Tensor, cu_seqlens: torch.Tensor, cache: KVCache | None) -> None:

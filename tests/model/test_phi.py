@@ -165,6 +165,8 @@ def test_your_own_attention_takes_the_place(theirs):
         (torch.zeros(1, 3), {}, "float32: must be"),
         ([[1, 2]], {}, r"ids are a list: must be a tensor \(B, T\)"),
         (torch.zeros(1, 0, dtype=torch.int64), {}, "not empty"),
+        (torch.tensor([[3, 97]]), {}, "ids from 3 to 97: the model has 0 .. 96; encode"),
+        (torch.tensor([[-1]]), {}, "ids from -1 to -1"),
         (random_ids(1, 65), {}, "65 tokens do not fit the context of 64 .*shorten"),
         (random_ids(2, 4), {"cu_seqlens": torch.tensor([0, 4]).int()}, "one row, not 2"),
         (random_ids(1, 4), {"cu_seqlens": torch.tensor([0, 3]).int()}, "must rise from 0 to the 4"),
