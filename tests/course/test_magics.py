@@ -6,6 +6,7 @@ The oracle of a verdict is the small course's grader, whose right and wrong answ
 import re
 import shutil
 import signal
+import sys
 import threading
 from html.parser import HTMLParser
 from pathlib import Path
@@ -30,8 +31,10 @@ SQUARES = "def double(n):\n    return n * n\n"
 def ipython(tmp_path_factory):
     folder = str(tmp_path_factory.mktemp("ipython"))
     config = Config({"HistoryManager": {"enabled": False}})
+    main = sys.modules["__main__"]  # the shell puts its own there; processes started later need it
     yield InteractiveShell.instance(config=config, ipython_dir=folder)
     InteractiveShell.clear_instance()
+    sys.modules["__main__"] = main
 
 
 @pytest.fixture
