@@ -108,18 +108,26 @@ def tiles_to_compute(queries: int, keys: int, query_tile: int, key_tile: int) ->
     raise NotImplementedError("Exercise 3.5")
 
 
-def bytes_moved(length: int, head_dim: int, query_tile: int, size: int) -> tuple[int, int]:
+def bytes_moved(
+    queries: int, keys: int, query_tile: int, key_tile: int, head_dim: int, size: int
+) -> tuple[int, int]:
     """Exercise 3.6: Count the bytes.
 
-    Return the bytes that one head's forward moves between slow and fast memory, standard and tiled,
-    for `length` queries and as many keys, `size` bytes a number. Nothing is hidden or skipped.
+    Return the bytes that one head's causal forward moves between slow and fast memory, standard and
+    tiled, `size` bytes a number. Query t sees the keys 0 to t + keys - queries, and there are at
+    least as many keys as queries.
 
-    Standard: q and k are read and the scores written; the scores read and the weights written; the
-    weights and v read and the output written. Tiled: for each tile of `query_tile` queries (the
-    last may be shorter) its queries are read, all of k and v are read, and its output is written,
-    with one number a query for the log-sum-exp.
+    Standard skips nothing: q and k are read and all scores written; the scores read and the weights
+    written; the weights and v read and the output written. Tiled cuts queries and keys as in 3.5.
+    For each tile of queries: its queries are read; k and v of each tile of keys that holds a key
+    visible to one of them are read, the whole tile; its output is written, with one number a query
+    for the log-sum-exp. Other tiles of keys are not read. The last tile of either may be shorter.
 
-        bytes_moved(4, 1, 2, 2) -> (160, 56)
+    Five queries, which see up to key 2, 3, 4, 5 and 6, with two features, in tiles of two. Standard
+    moves 59 + 70 + 59 numbers. Tiled, the tiles of queries need the keys 0 to 3, 0 to 5 and 0 to 6:
+    (4 + 8 + 8 + 4 + 2) + (4 + 12 + 12 + 4 + 2) + (2 + 14 + 14 + 2 + 1).
+
+        bytes_moved(5, 7, 2, 2, 2, 2) -> (376, 186)
     """
     raise NotImplementedError("Exercise 3.6")
 

@@ -631,72 +631,185 @@ class Ledger:
         self.numbers += sum(rows * columns for rows, columns in shapes)
 
 
-def ledgers(length: int, features: int, tile: int) -> tuple[int, int]:
-    """The numbers moved, by going through the steps one by one."""
-    standard, tiled = Ledger(), Ledger()
-    small, square = (length, features), (length, length)
-    standard.move(small, small, square)
-    standard.move(square, square)
-    standard.move(square, small, small)
-    for start in range(0, length, tile):
-        rows = min(tile, length - start)
-        tiled.move((rows, features), small, small, (rows, features), (rows, 1))
-    return standard.numbers, tiled.numbers
+def standard_numbers(seen: Tensor, features: int) -> int:
+    """The numbers moved, by going through the three steps one by one."""
+    memory = Ledger()
+    queries, keys = seen.shape
+    q, k, scores = (queries, features), (keys, features), (queries, keys)
+    memory.move(q, k, scores)
+    memory.move(scores, scores)
+    memory.move(scores, k, q)
+    return memory.numbers
 
 
-def check_bytes(submission, length: int, features: int, tile: int, size: int) -> None:
-    found = expect_parts(
-        submission.bytes_moved(length, features, tile, size), ("standard", "tiled")
-    )
-    standard, tiled = ledgers(length, features, tile)
-    small, square, tiles = length * features, length * length, -(-length // tile)
-    case = f"length {length}, head size {features}, tile {tile}, {size} bytes"
-    mistakes = [
+def tiled_numbers(seen: Tensor, query_tile: int, key_tile: int, features: int) -> int:
+    """The numbers moved, by walking over the tiles of the mask and loading those in sight."""
+    memory = Ledger()
+    for rows in seen.split(query_tile, 0):
+        q = (len(rows), features)
+        memory.move(q)
+        for block in rows.split(key_tile, 1):
+            if block.any():
+                k = v = (block.shape[1], features)
+                memory.move(k, v)
+        memory.move(q, (len(rows), 1))
+    return memory.numbers
+
+
+def standard_mistakes(seen: Tensor, features: int) -> list[tuple[int, str]]:
+    """Wrong numbers that learners find for the standard way, each with what it looks like."""
+    queries, keys = seen.shape
+    small_q, small_k, square = queries * features, keys * features, queries * keys
+    arrays = 2 * small_q + 2 * small_k
+    sizes = "q and the output have a row for each query, k and v a row for each key"
+    return [
         (
-            (4 * small + 2 * square, None),
-            "standard: scores and weights are each written and read: four times, not two",
+            arrays + 2 * square,
+            "scores and weights are each written and read: four times, not two",
         ),
-        ((4 * square, None), "standard: q, k, v and the output move too"),
-        ((3 * small + 4 * square, None), "standard: the output is written too, beside q, k and v"),
+        (4 * square, "q, k, v and the output move too"),
+        (arrays - small_q + 4 * square, "the output is written too, beside q, k and v"),
+        (4 * small_q + 4 * square, sizes),
+        (4 * small_k + 4 * square, sizes),
+        (4 * small_q + 4 * queries**2, "scores and weights are queries x keys, not a square"),
+        (4 * small_k + 4 * keys**2, "scores and weights are queries x keys, not a square"),
         (
-            (None, 4 * small + length),
-            "tiled: k and v are read again for every tile of queries, not once",
-        ),
-        ((None, 2 * small + 2 * small * tiles), "tiled: the log-sum-exp, one number a query"),
-        (
-            (None, 2 * small + length + 2 * small * (length // tile)),
-            "tiled: a last, shorter tile of queries reads k and v too: round up",
-        ),
-        (
-            (None, 2 * small + length + small * tiles),
-            "tiled: both k and v are read for each tile of queries",
-        ),
-        (
-            (None, (2 * small + length) * tiles + 2 * small),
-            "tiled: it is k and v that are read again and again; q and output move once",
+            arrays + 4 * int(seen.sum()),
+            "nothing is skipped: hidden scores are written and read like the others",
         ),
     ]
-    names = ("standard", "tiled")
-    for index, (value, right) in enumerate(zip(found, (standard, tiled), strict=True)):
-        if value == right * size:
+
+
+def tiled_mistakes(
+    seen: Tensor, query_tile: int, key_tile: int, features: int
+) -> list[tuple[int, str]]:
+    """Wrong numbers that learners find for the tiles, each with what it looks like."""
+    queries, keys = seen.shape
+    ones, shift = torch.ones_like(seen), keys - queries
+    right = tiled_numbers(seen, query_tile, key_tile, features)
+    own = queries * (2 * features + 1)  # queries, output and log-sum-exp
+    starts = range(0, queries, query_tile)
+    sights = [min(start + query_tile, queries) + shift for start in starts]  # keys that a row sees
+    blocks = count_tiles(seen, query_tile, key_tile)
+
+    def masked(mask: Tensor) -> int:
+        return tiled_numbers(mask, query_tile, key_tile, features)
+
+    def reading(keys_read: int) -> int:
+        return own + 2 * features * keys_read
+
+    return [
+        (masked(ones), "every tile of keys is read, also those of which all keys are hidden"),
+        (
+            masked(ones.tril(0)),
+            "the diagonal stands at the top left: query t sees the keys 0 to t + keys - queries",
+        ),
+        (
+            masked(ones.tril(shift + 1)),
+            "off by one: the key after a query's own position is hidden from it",
+        ),
+        (
+            reading(blocks * key_tile),
+            "the last tile of keys is counted whole: it may be shorter",
+        ),
+        (
+            reading(sum(sight // key_tile * key_tile for sight in sights)),
+            "rounded down: a tile of keys that is seen in part is read too",
+        ),
+        (
+            reading(sum(sights)),
+            "a tile of keys is read whole, also when some of its keys are hidden",
+        ),
+        (
+            reading(
+                sum(min(-(-(start + shift + 1) // key_tile) * key_tile, keys) for start in starts)
+            ),
+            "reading ends where the first query of a tile does: its last query sees further",
+        ),
+        (
+            masked(seen[: queries // query_tile * query_tile]),
+            "the last tile of queries is missing: it may be shorter, but it moves its part",
+        ),
+        (
+            right - 2 * features * keys,
+            "the last, shorter tile of queries reads k and v too",
+        ),
+        (reading(keys), "k and v are read again for every tile of queries, not once"),
+        (
+            reading(int(seen.sum())),
+            "k and v are read once for a tile of queries, not for each of its queries",
+        ),
+        (reading(blocks), "tiles are counted where keys belong: a tile holds several keys"),
+        (right - queries, "the log-sum-exp is missing, one number a query"),
+        (
+            right - queries + queries * features,
+            "the log-sum-exp is one number a query, not one for each feature",
+        ),
+        (right - queries * features, "the output is missing: it is as large as the queries"),
+        ((right + own) // 2, "both k and v are read, not one of them"),
+        (
+            (len(starts) * query_tile - queries) * (2 * features + 1) + right,
+            "the last tile of queries is counted whole: it may be shorter",
+        ),
+        (
+            right
+            + features
+            * sum(
+                len(rows) * (count_tiles(rows, query_tile, key_tile) - 1)
+                for rows in seen.split(query_tile, 0)
+            ),
+            "queries are read once, before the loop over the keys, and not for each tile of keys",
+        ),
+    ]
+
+
+def check_bytes(
+    submission, queries: int, keys: int, query_tile: int, key_tile: int, features: int, size: int
+) -> None:
+    found = expect_parts(
+        submission.bytes_moved(queries, keys, query_tile, key_tile, features, size),
+        ("standard", "tiled"),
+    )
+    seen = torch.ones(queries, keys, dtype=torch.bool).tril(keys - queries)
+    tiles = (query_tile, key_tile, features)
+    right = [standard_numbers(seen, features), tiled_numbers(seen, *tiles)]
+    if found == [numbers * size for numbers in right]:
+        return
+    case = (
+        f"{queries} queries, {keys} keys, tiles of {query_tile} by {key_tile}, head size "
+        f"{features}, {size} bytes"
+    )
+    assert found[::-1] != [numbers * size for numbers in right], (
+        f"the two stand in the other order: standard first ({case})"
+    )
+    mistakes = [standard_mistakes(seen, features), tiled_mistakes(seen, *tiles)]
+    for name, value, numbers, known in zip(
+        ("standard", "tiled"), found, right, mistakes, strict=True
+    ):
+        if value == numbers * size:
             continue
-        if value == right:
+        if value == numbers:
             pytest.fail(f"these are numbers, not bytes: {size} bytes each ({case})", pytrace=False)
-        for wrong, message in mistakes:
-            if wrong[index] is not None and value == wrong[index] * size:
-                pytest.fail(f"{message} ({case})", pytrace=False)
-        pytest.fail(
-            f"{names[index]}: {value} bytes is not the count. For each step, add up what it reads "
-            f"and what it writes ({case})",
-            pytrace=False,
+        messages = dict.fromkeys(message for wrong, message in known if value == wrong * size)
+        told = "; or: ".join(messages) or (
+            f"{value} bytes is not the count. For each step, add up what it reads and what it "
+            "writes"
         )
+        pytest.fail(f"{name}: {told} ({case})", pytrace=False)
 
 
-@pytest.mark.exercise("3.6", points=1, minutes=10, difficulty=1, section="The bytes, counted again")
+@pytest.mark.exercise("3.6", points=1, minutes=15, difficulty=2, section="The bytes, counted again")
 @pytest.mark.parametrize(
-    "case", [(4, 1, 2, 2), (256, 64, 128, 2), (300, 64, 128, 4)],
-    ids=["by hand", "two tiles", "a short last tile"],
-)  # fmt: skip
+    "case",
+    [
+        (5, 7, 2, 2, 2, 2),
+        (7, 13, 3, 4, 2, 4),
+        (96, 96, 32, 20, 64, 2),
+        (37, 100, 16, 24, 64, 2),
+        (1, 100, 16, 16, 64, 4),
+    ],
+    ids=["by hand", "short last tiles", "square", "37 of 100 keys", "one query"],
+)
 def test_bytes_of_both(submission, case):
     check_bytes(submission, *case)
 
@@ -704,14 +817,11 @@ def test_bytes_of_both(submission, case):
 @pytest.mark.exercise("3.6")
 def test_drawn_bytes(submission, seed):
     draw = Random(seed)
-    for _ in range(3):
-        check_bytes(
-            submission,
-            draw.randint(50, 500),
-            draw.choice([32, 64, 128]),
-            draw.randint(16, 48),
-            draw.choice([2, 4]),
-        )
+    for _ in range(4):
+        queries = draw.randint(20, 120)
+        keys = queries + draw.choice([0, draw.randint(1, 120)])
+        tiles = draw.randint(8, 40), draw.randint(8, 40)
+        check_bytes(submission, queries, keys, *tiles, draw.choice([32, 64]), draw.choice([2, 4]))
 
 
 # --- 3.7 ---------------------------------------------------------------------------------------

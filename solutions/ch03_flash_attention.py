@@ -197,29 +197,43 @@ def tiles_to_compute(queries: int, keys: int, query_tile: int, key_tile: int) ->
     # END SOLUTION
 
 
-def bytes_moved(length: int, head_dim: int, query_tile: int, size: int) -> tuple[int, int]:
+def bytes_moved(
+    queries: int, keys: int, query_tile: int, key_tile: int, head_dim: int, size: int
+) -> tuple[int, int]:
     """Exercise 3.6: Count the bytes.
 
-    Return the bytes that one head's forward moves between slow and fast memory, standard and tiled,
-    for `length` queries and as many keys, `size` bytes a number. Nothing is hidden or skipped.
+    Return the bytes that one head's causal forward moves between slow and fast memory, standard and
+    tiled, `size` bytes a number. Query t sees the keys 0 to t + keys - queries, and there are at
+    least as many keys as queries.
 
-    Standard: q and k are read and the scores written; the scores read and the weights written; the
-    weights and v read and the output written. Tiled: for each tile of `query_tile` queries (the
-    last may be shorter) its queries are read, all of k and v are read, and its output is written,
-    with one number a query for the log-sum-exp.
+    Standard skips nothing: q and k are read and all scores written; the scores read and the weights
+    written; the weights and v read and the output written. Tiled cuts queries and keys as in 3.5.
+    For each tile of queries: its queries are read; k and v of each tile of keys that holds a key
+    visible to one of them are read, the whole tile; its output is written, with one number a query
+    for the log-sum-exp. Other tiles of keys are not read. The last tile of either may be shorter.
 
-        bytes_moved(4, 1, 2, 2) -> (160, 56)
+    Five queries, which see up to key 2, 3, 4, 5 and 6, with two features, in tiles of two. Standard
+    moves 59 + 70 + 59 numbers. Tiled, the tiles of queries need the keys 0 to 3, 0 to 5 and 0 to 6:
+    (4 + 8 + 8 + 4 + 2) + (4 + 12 + 12 + 4 + 2) + (2 + 14 + 14 + 2 + 1).
+
+        bytes_moved(5, 7, 2, 2, 2, 2) -> (376, 186)
     """
     # BEGIN SOLUTION 3.6
-    # HINT: Count numbers first, bytes last. How many numbers has one of q, k, v and the output, and
-    #   how many has the matrix of scores? How often does each cross, in each direction?
-    # HINT: The plan, standard: four arrays of length x head_dim cross once each, two square
-    #   matrices cross twice each. Tiled: q and the output cross once, the log-sum-exp once, k and v
-    #   once for every tile of queries. The number of tiles is a division rounded up.
-    small = length * head_dim
-    standard = 4 * small + 4 * length * length
-    tiles = -(-length // query_tile)
-    tiled = 2 * small + length + tiles * 2 * small
+    # HINT: Count numbers first, bytes last. Only the reading of k and v depends on the mask. For
+    #   one tile of queries, how many keys must come over, and why is it not the number that its
+    #   last query sees?
+    # HINT: The plan, standard: q and the output cross once each, k and v once each, and two
+    #   matrices of queries x keys cross twice each. Tiled: q, the output and the log-sum-exp cross
+    #   once. Then a loop over the tiles of queries adds up the keys read: what the tile's last
+    #   query sees, rounded up to whole tiles of keys, but never more than there are keys. Each key
+    #   read costs a row of k and a row of v.
+    keys_read = 0
+    for start in range(0, queries, query_tile):
+        stop = min(start + query_tile, queries)
+        tiles = -(-(stop + keys - queries) // key_tile)
+        keys_read += min(tiles * key_tile, keys)
+    standard = 2 * (queries + keys) * head_dim + 4 * queries * keys
+    tiled = queries * (2 * head_dim + 1) + 2 * keys_read * head_dim
     return standard * size, tiled * size
     # END SOLUTION
 

@@ -67,15 +67,21 @@ def tiles_to_compute(queries, keys, query_tile, key_tile):
 """
 
 BYTES = """
-def bytes_moved(length, head_dim, query_tile, size):
-    small, square = length * head_dim, length * length
-    tiles = {tiles}
-    return {standard} * {size}, {tiled} * {size}
+def bytes_moved(queries, keys, query_tile, key_tile, head_dim, size):
+    reads = 0
+    for start in range(0, {end}, query_tile):
+        stop = min(start + query_tile, queries)
+        seen = {seen}
+        reads += {reads}
+    standard, tiled = {standard}, {tiled}
+    return standard * {size}, tiled * {size}
 """
 BYTES_RIGHT = {
-    "tiles": "-(-length // query_tile)",
-    "standard": "(4 * small + 4 * square)",
-    "tiled": "(2 * small + length + 2 * small * tiles)",
+    "end": "queries",
+    "seen": "stop + keys - queries",
+    "reads": "min(-(-seen // key_tile) * key_tile, keys)",
+    "standard": "2 * (queries + keys) * head_dim + 4 * queries * keys",
+    "tiled": "queries * (2 * head_dim + 1) + 2 * reads * head_dim",
     "size": "size",
 }
 
@@ -430,29 +436,185 @@ def tiles_to_compute(queries, keys, query_tile, key_tile):
     ),
     (
         "3.6",
-        "scores cross twice only",
-        moved(standard="(4 * small + 2 * square)"),
+        "standard: scores cross twice only",
+        moved(standard="2 * (queries + keys) * head_dim + 2 * queries * keys"),
         "four times, not two",
     ),
     (
         "3.6",
-        "output not written",
-        moved(standard="(3 * small + 4 * square)"),
+        "standard: output not written",
+        moved(standard="(queries + 2 * keys) * head_dim + 4 * queries * keys"),
         "the output is written too",
     ),
     (
         "3.6",
+        "standard: as many queries as keys",
+        moved(standard="4 * keys * head_dim + 4 * keys * keys"),
+        "scores and weights are queries x keys, not a square",
+    ),
+    (
+        "3.6",
+        "standard: q and the output as long as k",
+        moved(standard="4 * keys * head_dim + 4 * queries * keys"),
+        "q and the output have a row for each query",
+    ),
+    (
+        "3.6",
+        "standard: hidden scores left out",
+        """
+def bytes_moved(queries, keys, query_tile, key_tile, head_dim, size):
+    scores = sum(t + keys - queries + 1 for t in range(queries))
+    reads = 0
+    for stop in (min(start + query_tile, queries) for start in range(0, queries, query_tile)):
+        reads += min(math.ceil((stop + keys - queries) / key_tile) * key_tile, keys)
+    standard = 2 * (queries + keys) * head_dim + 4 * scores
+    return standard * size, (queries * (2 * head_dim + 1) + 2 * reads * head_dim) * size
+""",
+        "standard: nothing is skipped",
+    ),
+    (
+        "3.6",
+        "nothing skipped",
+        moved(reads="keys"),
+        "also those of which all keys are hidden",
+    ),
+    ("3.6", "top left", moved(seen="stop"), "the diagonal stands at the top left"),
+    (
+        "3.6",
+        "one key too far",
+        moved(seen="stop + keys - queries + 1"),
+        "the key after a query's own position is hidden",
+    ),
+    (
+        "3.6",
+        "ends at the first query of the tile",
+        moved(seen="start + keys - queries + 1"),
+        "its last query sees further",
+    ),
+    ("3.6", "rounded down", moved(reads="seen // key_tile * key_tile"), "rounded down"),
+    (
+        "3.6",
+        "last tile of keys counted whole",
+        moved(reads="-(-seen // key_tile) * key_tile"),
+        "the last tile of keys is counted whole",
+    ),
+    ("3.6", "only the visible keys", moved(reads="seen"), "a tile of keys is read whole"),
+    (
+        "3.6",
+        "tiles instead of keys",
+        moved(reads="-(-seen // key_tile)"),
+        "tiles are counted where keys belong",
+    ),
+    (
+        "3.6",
         "k and v read once",
-        moved(tiled="(4 * small + length)"),
+        moved(tiled="queries * (2 * head_dim + 1) + 2 * keys * head_dim"),
         "again for every tile of queries",
     ),
-    ("3.6", "tiles rounded down", moved(tiles="length // query_tile"), "round up"),
-    ("3.6", "numbers instead of bytes", moved(size="1"), "these are numbers, not bytes"),
+    (
+        "3.6",
+        "k and v read for each query",
+        moved(reads="sum(t + keys - queries + 1 for t in range(start, stop))"),
+        "not for each of its queries",
+    ),
+    (
+        "3.6",
+        "whole tiles of queries only",
+        moved(end="queries // query_tile * query_tile"),
+        "the last, shorter tile of queries reads k and v too",
+    ),
+    (
+        "3.6",
+        "last tile of queries dropped",
+        """
+def bytes_moved(queries, keys, query_tile, key_tile, head_dim, size):
+    tiled = 0
+    for row in range(queries // query_tile):
+        seen = (row + 1) * query_tile + keys - queries
+        reads = min(math.ceil(seen / key_tile) * key_tile, keys)
+        tiled += query_tile * (2 * head_dim + 1) + 2 * reads * head_dim
+    return (2 * (queries + keys) * head_dim + 4 * queries * keys) * size, tiled * size
+""",
+        "the last tile of queries is missing",
+    ),
+    (
+        "3.6",
+        "last tile of queries counted whole",
+        """
+def bytes_moved(queries, keys, query_tile, key_tile, head_dim, size):
+    tiled = 0
+    for start in range(0, queries, query_tile):
+        seen = min(start + query_tile, queries) + keys - queries
+        reads = min(math.ceil(seen / key_tile) * key_tile, keys)
+        tiled += query_tile * (2 * head_dim + 1) + 2 * reads * head_dim
+    return (2 * (queries + keys) * head_dim + 4 * queries * keys) * size, tiled * size
+""",
+        "the last tile of queries is counted whole",
+    ),
+    (
+        "3.6",
+        "queries read for each tile of keys",
+        """
+def bytes_moved(queries, keys, query_tile, key_tile, head_dim, size):
+    tiled = 0
+    for start in range(0, queries, query_tile):
+        stop = min(start + query_tile, queries)
+        for first in range(0, stop + keys - queries, key_tile):
+            last = min(first + key_tile, keys)
+            tiled += (stop - start) * head_dim + 2 * (last - first) * head_dim
+        tiled += (stop - start) * (head_dim + 1)
+    return (2 * (queries + keys) * head_dim + 4 * queries * keys) * size, tiled * size
+""",
+        "queries are read once, before the loop",
+    ),
+    (
+        "3.6",
+        "v forgotten",
+        moved(tiled="queries * (2 * head_dim + 1) + reads * head_dim"),
+        "both k and v are read",
+    ),
     (
         "3.6",
         "log-sum-exp forgotten",
-        moved(tiled="(2 * small + 2 * small * tiles)"),
-        "the log-sum-exp, one number a query",
+        moved(tiled="2 * queries * head_dim + 2 * reads * head_dim"),
+        "the log-sum-exp is missing",
+    ),
+    (
+        "3.6",
+        "log-sum-exp as large as the output",
+        moved(tiled="3 * queries * head_dim + 2 * reads * head_dim"),
+        "not one for each feature",
+    ),
+    (
+        "3.6",
+        "output forgotten",
+        moved(tiled="queries * (head_dim + 1) + 2 * reads * head_dim"),
+        "the output is missing",
+    ),
+    ("3.6", "numbers instead of bytes", moved(size="1"), "these are numbers, not bytes"),
+    (
+        "3.6",
+        "the tiled way first",
+        moved().replace(
+            "return standard * size, tiled * size", "return tiled * size, standard * size"
+        ),
+        "standard first",
+    ),
+    (
+        "3.6",
+        "copied from the chapter's numbers_moved",
+        """
+def bytes_moved(queries, keys, query_tile, key_tile, head_dim, size):
+    small, square = queries * head_dim, queries * queries
+    standard = (2 * small + square) + 2 * square + (square + 2 * small)
+    tiled = 0
+    for start in range(0, queries, query_tile):
+        rows = min(start + query_tile, queries) - start
+        tiled += rows * head_dim + 2 * small
+        tiled += rows * head_dim + rows
+    return standard * size, tiled * size
+""",
+        "also those of which all keys are hidden",
     ),
     ("3.7", "delta forgotten", backward(ds="p * dp * scale"), "delta is missing"),
     ("3.7", "scale forgotten", backward(ds="p * (dp - delta)"), "the scale is missing"),
