@@ -5,7 +5,7 @@
 On the CPU: forward and backward of `explicit`, `tiled` and `sdpa` from 128 to 8,192 tokens, four
 heads of size 64, float32, causal. The backends take turns, each measurement in a fresh process, so
 that its peak memory is its own. Writes benchmarks/results/attention.json, in under 6 minutes on two
-quiet cores.
+quiet cores. Chapter 03 draws that file: execute the chapter after a new run.
 
 On one GPU: every backend beside PyTorch's kernels by name, in TFLOP/s, from 512 to 16,384 tokens in
 bfloat16, and a step of the 1.3B model. Writes benchmarks/results/attention_gpu.json.

@@ -23,7 +23,7 @@ __all__ = ["BACKENDS", "attend", "available_backends", "backend_function", "chec
 BACKENDS = ("explicit", "tiled", "triton", "sdpa", "flash_attn")
 # The packages behind two of them, looked for once and not at every call.
 _INSTALLED = {name: importlib.util.find_spec(name) is not None for name in ("triton", "flash_attn")}
-_INSTALL = {
+INSTALL = {
     "triton": "the package triton is not installed; on Linux: pip install triton. For other "
     "systems there is none: choose sdpa (fast) or tiled (the same algorithm)",
     "flash_attn": "the package flash-attn is not installed; with a CUDA GPU and nvcc: "
@@ -89,7 +89,7 @@ def attend(
 def available_backends() -> dict[str, str | None]:
     """Return, for every backend, None, or why it cannot run on this machine and what would help."""
     reasons: dict[str, str | None] = dict.fromkeys(BACKENDS)
-    reasons |= {name: _INSTALL[name] for name, installed in _INSTALLED.items() if not installed}
+    reasons |= {name: INSTALL[name] for name, installed in _INSTALLED.items() if not installed}
     if _INSTALLED["flash_attn"] and not torch.cuda.is_available():
         reasons["flash_attn"] = "flash-attn has kernels for CUDA GPUs only, and there is none here"
     return reasons
@@ -103,7 +103,7 @@ def backend_function(backend: str) -> Callable[..., torch.Tensor]:
         ImportError: the backend's package is not installed.
     """
     if not _INSTALLED.get(backend, True):
-        raise ImportError(f"backend={backend!r}: {_INSTALL[backend]}")
+        raise ImportError(f"backend={backend!r}: {INSTALL[backend]}")
     if backend == "explicit":
         return explicit_attention
     if backend == "tiled":

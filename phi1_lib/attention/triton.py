@@ -21,14 +21,13 @@ import math
 
 import torch
 
+from phi1_lib.attention import INSTALL
+
 try:
     import triton
     import triton.language as tl
 except ImportError as error:
-    raise ImportError(
-        "backend='triton': the package triton is not installed; on Linux: pip install triton. For "
-        "other systems there is none: choose 'sdpa' (fast) or 'tiled' (the same algorithm)"
-    ) from error
+    raise ImportError(f"backend='triton': {INSTALL['triton']}") from error
 
 if not torch.cuda.is_available():
     triton.knobs.runtime.interpret = True  # the environment variable TRITON_INTERPRET=1
