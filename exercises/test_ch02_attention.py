@@ -12,49 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
+from phi1_lib.course.grading.tensors import close, expect, expect_tensor
+
 INF = float("inf")
-
-
-@pytest.fixture
-def random(seed):
-    """Draws numbers that `--seed` decides; `stream` tells two draws of one test apart."""
-
-    def draw(*shape: int, stream: int = 0) -> Tensor:
-        return torch.randn(*shape, generator=torch.Generator().manual_seed(1000 * seed + stream))
-
-    return draw
-
-
-def close(found: Tensor, right: Tensor) -> bool:
-    """Equal but for float32 rounding: 64 units in the last place of the largest value."""
-    if found.shape != right.shape:
-        return False
-    finite = right[right.isfinite()].abs()
-    bound = 64 * torch.finfo(torch.float32).eps * float(finite.max() if len(finite) else 1.0)
-    return torch.allclose(found.double(), right.double(), rtol=0.0, atol=bound)
-
-
-def expect_tensor(found: object, shape: tuple[int, ...]) -> None:
-    assert found is not None, "your function returned None: is there a `return`?"
-    assert isinstance(found, Tensor), (
-        f"your function returned a {type(found).__name__}, not a tensor"
-    )
-    assert tuple(found.shape) == shape, (
-        f"the result has shape {tuple(found.shape)}; it should be {shape}"
-    )
-
-
-def expect(
-    found: object, right: Tensor, mistakes: list[tuple[Tensor, str]], otherwise: str
-) -> None:
-    """Fail unless found equals right; with the message of the mistake that it equals, if any."""
-    expect_tensor(found, tuple(right.shape))
-    if close(found, right):
-        return
-    for wrong, message in mistakes:
-        if close(found, wrong):
-            pytest.fail(message, pytrace=False)
-    pytest.fail(otherwise, pytrace=False)
 
 
 def future(length: int) -> Tensor:
@@ -73,8 +33,8 @@ def future(length: int) -> Tensor:
     section="Weights from scores",
     forbids=("softmax", "Softmax", "log_softmax", "softmin", "scaled_dot_product_attention"),
 )
-def test_weights_of_each_row_sum_to_one(submission, random):
-    scores = random(3, 4)
+def test_weights_of_each_row_sum_to_one(submission, randn):
+    scores = randn(3, 4)
     expect(
         submission.softmax(scores.clone()),
         scores.double().softmax(-1),
@@ -126,8 +86,8 @@ def test_a_masked_score_gets_no_weight(submission):
 
 
 @pytest.mark.exercise("2.1")
-def test_the_scores_given_stay_as_they_are(submission, random):
-    scores = random(2, 3)
+def test_the_scores_given_stay_as_they_are(submission, randn):
+    scores = randn(2, 3)
     before = scores.clone()
     submission.softmax(scores)
     assert torch.equal(scores, before), (
@@ -146,8 +106,8 @@ def exact_scores(q: Tensor, k: Tensor) -> Tensor:
 
 
 @pytest.mark.exercise("2.2", points=1, minutes=5, difficulty=1, section="Scale")
-def test_scores_are_scaled_dot_products(submission, random):
-    q, k = random(3, 16), random(3, 16, stream=1)
+def test_scores_are_scaled_dot_products(submission, randn):
+    q, k = randn(3, 16), randn(3, 16, stream=1)
     right = exact_scores(q, k)
     expect(
         submission.attention_scores(q.clone(), k.clone()),
@@ -168,8 +128,8 @@ def test_scores_are_scaled_dot_products(submission, random):
 
 
 @pytest.mark.exercise("2.2")
-def test_queries_and_keys_may_differ_in_number(submission, random):
-    q, k = random(2, 8), random(5, 8, stream=1)
+def test_queries_and_keys_may_differ_in_number(submission, randn):
+    q, k = randn(2, 8), randn(5, 8, stream=1)
     expect(
         submission.attention_scores(q.clone(), k.clone()),
         exact_scores(q, k),
@@ -190,8 +150,8 @@ HIDING_MISTAKES = [
 
 
 @pytest.mark.exercise("2.3", points=1, minutes=5, difficulty=1, section="The mask")
-def test_later_keys_are_hidden(submission, random):
-    scores = random(5, 5)
+def test_later_keys_are_hidden(submission, randn):
+    scores = randn(5, 5)
     scores[3, 1] = 0.0  # a score like any other
     found = submission.hide_future(scores.clone())
     expect_tensor(found, (5, 5))
@@ -212,8 +172,8 @@ def test_later_keys_are_hidden(submission, random):
 
 
 @pytest.mark.exercise("2.3")
-def test_hidden_scores_are_minus_infinity(submission, random):
-    found = submission.hide_future(random(4, 4))
+def test_hidden_scores_are_minus_infinity(submission, randn):
+    found = submission.hide_future(randn(4, 4))
     expect_tensor(found, (4, 4))
     hidden = found[future(4)]
     assert not (hidden == 0).all(), (
@@ -226,8 +186,8 @@ def test_hidden_scores_are_minus_infinity(submission, random):
 
 
 @pytest.mark.exercise("2.3")
-def test_the_scores_given_are_not_written_into(submission, random):
-    scores = random(3, 3)
+def test_the_scores_given_are_not_written_into(submission, randn):
+    scores = randn(3, 3)
     before = scores.clone()
     submission.hide_future(scores)
     assert torch.equal(scores, before), (
@@ -260,8 +220,8 @@ FAULT_SETS = [set(names) for count in (1, 2, 3) for names in itertools.combinati
 
 
 @pytest.mark.exercise("2.4", points=2, minutes=10, difficulty=2, section="The mask")
-def test_all_three_faults_are_gone(submission, random):
-    q, k, v = random(3, 5, 8)
+def test_all_three_faults_are_gone(submission, randn):
+    q, k, v = randn(3, 5, 8)
     right = scaled_dot_product_attention(q[None], k[None], v[None], is_causal=True)[0]
     mistakes = [
         (
@@ -291,10 +251,10 @@ def heads_with(q: Tensor, k: Tensor, v: Tensor, split, merge, scale: float | Non
 
 @pytest.mark.exercise("2.5", points=2, minutes=15, difficulty=2, section="Heads")
 @pytest.mark.parametrize("heads", [1, 3], ids=["1 head", "3 heads"])
-def test_each_head_attends_alone(submission, heads, random):
+def test_each_head_attends_alone(submission, heads, randn):
     batch, length, width = 2, 6, 12
     features = width // heads
-    q, k, v = random(3, batch, length, width)
+    q, k, v = randn(3, batch, length, width)
 
     def split(x):
         return x.reshape(batch, length, heads, features).transpose(1, 2)
@@ -393,8 +353,8 @@ def turned(
 
 
 @pytest.mark.exercise("2.6", points=3, minutes=20, difficulty=3, section="Position as rotation")
-def test_the_first_features_turn_in_halves(submission, random):
-    x = random(9, 2, 16)
+def test_the_first_features_turn_in_halves(submission, randn):
+    x = randn(9, 2, 16)
     r, theta = 8, 10_000.0
     expect(
         submission.rotate(x.clone(), r),
@@ -434,8 +394,8 @@ def test_the_first_features_turn_in_halves(submission, random):
 
 
 @pytest.mark.exercise("2.6")
-def test_theta_is_used(submission, random):
-    x = random(5, 1, 8)
+def test_theta_is_used(submission, randn):
+    x = randn(5, 1, 8)
     expect(
         submission.rotate(x.clone(), 8, 100.0),
         turned(x, 8, 100.0),
@@ -445,8 +405,8 @@ def test_theta_is_used(submission, random):
 
 
 @pytest.mark.exercise("2.6")
-def test_the_vectors_given_are_not_written_into(submission, random):
-    x = random(3, 1, 4)
+def test_the_vectors_given_are_not_written_into(submission, randn):
+    x = randn(3, 1, 4)
     before = x.clone()
     submission.rotate(x, 2)
     assert torch.equal(x, before), "your function changed the tensor it was given: build a new one"

@@ -13,32 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
+from phi1_lib.course.grading.tensors import close, expect, expect_tensor
+
 INF = math.inf
-
-
-@pytest.fixture
-def random(seed):
-    """Draws numbers that `--seed` decides; `stream` tells two draws of one test apart."""
-
-    def draw(*shape: int, stream: int = 0) -> Tensor:
-        return torch.randn(*shape, generator=torch.Generator().manual_seed(1000 * seed + stream))
-
-    return draw
-
-
-def close(found: Tensor, right: Tensor) -> bool:
-    """Equal but for float32 rounding: 64 units in the last place of the largest value."""
-    if found.shape != right.shape:
-        return False
-    finite = right[right.isfinite()].abs()
-    bound = 64 * torch.finfo(torch.float32).eps * float(finite.max() if len(finite) else 1.0)
-    return torch.allclose(found.double(), right.double(), rtol=0.0, atol=bound, equal_nan=True)
-
-
-def expect_tensor(found: object, shape: tuple[int, ...], what: str = "the result") -> None:
-    assert found is not None, "your function returned None: is there a `return`?"
-    assert isinstance(found, Tensor), f"{what} is a {type(found).__name__}, not a tensor"
-    assert tuple(found.shape) == shape, f"{what} has shape {tuple(found.shape)}; not {shape}"
 
 
 def expect_parts(found: object, names: tuple[str, ...]) -> list:
@@ -48,23 +25,6 @@ def expect_parts(found: object, names: tuple[str, ...]) -> list:
         f"return {len(names)} results: {', '.join(names)}"
     )
     return list(found)
-
-
-def expect(
-    found: object,
-    right: Tensor,
-    mistakes: list[tuple[Tensor, str]],
-    otherwise: str,
-    what: str = "the result",
-) -> None:
-    """Fail unless found equals right; with the message of the mistake that it equals, if any."""
-    expect_tensor(found, tuple(right.shape), what)
-    if close(found, right):
-        return
-    for wrong, message in mistakes:
-        if close(found, wrong):
-            pytest.fail(message, pytrace=False)
-    pytest.fail(otherwise, pytrace=False)
 
 
 # --- 3.1 ---------------------------------------------------------------------------------------
@@ -237,8 +197,8 @@ def test_one_to_three(submission):
 
 @pytest.mark.exercise("3.2")
 @pytest.mark.parametrize("lse", [1000.0, -1000.0], ids=["near 1000", "near -1000"])
-def test_large_log_sum_exps(submission, random, lse):
-    out_TK, lse_T = random(3, 2), torch.full((3,), lse)
+def test_large_log_sum_exps(submission, randn, lse):
+    out_TK, lse_T = randn(3, 2), torch.full((3,), lse)
     out, both = expect_parts(
         submission.merge(out_TK.clone(), lse_T.clone(), out_TK.clone(), lse_T.clone()),
         ("output", "log-sum-exp"),
@@ -261,8 +221,8 @@ def test_large_log_sum_exps(submission, random, lse):
 
 @pytest.mark.exercise("3.2")
 @pytest.mark.parametrize("blind", ["a", "b", "both"])
-def test_a_part_without_keys(submission, random, blind):
-    scores, v = random(3, 6), random(6, 2, stream=1)
+def test_a_part_without_keys(submission, randn, blind):
+    scores, v = randn(3, 6), randn(6, 2, stream=1)
     if blind in ("a", "both"):
         scores[1, :3] = -INF
     if blind in ("b", "both"):
@@ -271,9 +231,9 @@ def test_a_part_without_keys(submission, random, blind):
 
 
 @pytest.mark.exercise("3.2")
-def test_drawn_parts(submission, random, seed):
+def test_drawn_parts(submission, randn, seed):
     for cut in (1, 4, 7):
-        check_merge(submission, random(5, 8) * 2, random(8, 4, stream=1), cut)
+        check_merge(submission, randn(5, 8) * 2, randn(8, 4, stream=1), cut)
 
 
 # --- 3.3 ---------------------------------------------------------------------------------------
@@ -400,9 +360,9 @@ def check_tiles(submission, q: Tensor, k: Tensor, v: Tensor, lengths: list[int])
 @pytest.mark.parametrize(
     "lengths", [[4], [3, 3], [4, 4, 1]], ids=["one tile", "two tiles", "a short last tile"]
 )
-def test_each_tile_once(submission, random, lengths):
+def test_each_tile_once(submission, randn, lengths):
     keys = sum(lengths)
-    check_tiles(submission, random(5, 8) * 2, random(keys, 8, stream=1), random(keys, 8, stream=2),
+    check_tiles(submission, randn(5, 8) * 2, randn(keys, 8, stream=1), randn(keys, 8, stream=2),
                 lengths)  # fmt: skip
 
 
@@ -414,11 +374,11 @@ def test_scores_near_a_thousand_do_not_overflow(submission):
 
 
 @pytest.mark.exercise("3.3")
-def test_drawn_tiles(submission, random, seed):
+def test_drawn_tiles(submission, randn, seed):
     draw = Random(seed)
     lengths = [draw.randint(1, 5) for _ in range(4)]
     keys = sum(lengths)
-    check_tiles(submission, random(3, 4) * 2, random(keys, 4, stream=1), random(keys, 4, stream=2),
+    check_tiles(submission, randn(3, 4) * 2, randn(keys, 4, stream=1), randn(keys, 4, stream=2),
                 lengths)  # fmt: skip
 
 
@@ -525,17 +485,17 @@ def check_flash(submission, q: Tensor, k: Tensor, v: Tensor, tile: int) -> None:
     [(4, 4, 4), (9, 9, 3), (5, 11, 4)],
     ids=["one tile", "three tiles", "5 of 11 keys"],
 )
-def test_all_three_faults_are_gone(submission, random, queries, keys, tile):
-    q, k, v = random(queries, 8), random(keys, 8, stream=1), random(keys, 8, stream=2)
+def test_all_three_faults_are_gone(submission, randn, queries, keys, tile):
+    q, k, v = randn(queries, 8), randn(keys, 8, stream=1), randn(keys, 8, stream=2)
     check_flash(submission, 3 * q, k, v, tile)
 
 
 @pytest.mark.exercise("3.4")
-def test_drawn_lengths(submission, random, seed):
+def test_drawn_lengths(submission, randn, seed):
     draw = Random(seed)
     queries = draw.randint(4, 8)
     keys = queries + draw.randint(1, 6)
-    q, k, v = random(queries, 4), random(keys, 4, stream=1), random(keys, 4, stream=2)
+    q, k, v = randn(queries, 4), randn(keys, 4, stream=1), randn(keys, 4, stream=2)
     check_flash(submission, 4 * q, k, v, draw.randint(2, 3))
 
 
@@ -932,17 +892,17 @@ def check_backward(submission, q: Tensor, k: Tensor, v: Tensor, grad: Tensor) ->
 @pytest.mark.parametrize(
     ("queries", "keys"), [(4, 4), (3, 6)], ids=["as many queries as keys", "3 queries, 6 keys"]
 )
-def test_the_gradients_are_those_of_autograd(submission, random, queries, keys):
-    q, grad = random(queries, 4), random(queries, 4, stream=1)
-    check_backward(submission, q, random(keys, 4, stream=2), random(keys, 4, stream=3), grad)
+def test_the_gradients_are_those_of_autograd(submission, randn, queries, keys):
+    q, grad = randn(queries, 4), randn(queries, 4, stream=1)
+    check_backward(submission, q, randn(keys, 4, stream=2), randn(keys, 4, stream=3), grad)
 
 
 @pytest.mark.exercise("3.7")
-def test_drawn_sizes(submission, random, seed):
+def test_drawn_sizes(submission, randn, seed):
     draw = Random(seed)
     queries, keys, features = (draw.randint(2, 7) for _ in range(3))
-    q, grad = random(queries, features), random(queries, features, stream=1)
-    k, v = random(keys, features, stream=2), random(keys, features, stream=3)
+    q, grad = randn(queries, features), randn(queries, features, stream=1)
+    k, v = randn(keys, features, stream=2), randn(keys, features, stream=3)
     check_backward(submission, q, k, v, grad)
 
 

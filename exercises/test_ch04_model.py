@@ -14,49 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from phi1_lib.course.grading.tensors import close, expect, expect_tensor
+
 EPS = 1e-5
-
-
-@pytest.fixture
-def random(seed):
-    """Draws numbers that `--seed` decides; `stream` tells two draws of one test apart."""
-
-    def draw(*shape: int, stream: int = 0) -> Tensor:
-        return torch.randn(*shape, generator=torch.Generator().manual_seed(1000 * seed + stream))
-
-    return draw
-
-
-def close(found: Tensor, right: Tensor) -> bool:
-    """Equal but for float32 rounding: 64 units in the last place of the largest value."""
-    if found.shape != right.shape:
-        return False
-    bound = 64 * torch.finfo(torch.float32).eps * max(float(right.abs().max()), 1e-30)
-    return torch.allclose(found.double(), right.double(), rtol=0.0, atol=bound)
-
-
-def expect_tensor(found: object, shape: tuple[int, ...]) -> None:
-    assert found is not None, "your function returned None: is there a `return`?"
-    assert isinstance(found, Tensor), (
-        f"your function returned a {type(found).__name__}, not a tensor"
-    )
-    assert tuple(found.shape) == shape, (
-        f"the result has shape {tuple(found.shape)}; it should be {shape}"
-    )
-
-
-def expect(
-    found: object, right: Tensor, mistakes: list[tuple[Tensor, str]], otherwise: str
-) -> None:
-    """Fail unless found equals right; with the message of the mistake that it equals, if any."""
-    expect_tensor(found, tuple(right.shape))
-    if close(found, right):
-        return
-    for wrong, message in mistakes:
-        if close(found, wrong):
-            pytest.fail(message, pytrace=False)
-    assert not found.isnan().any(), f"there are nan in the result; {otherwise}"
-    pytest.fail(otherwise, pytrace=False)
 
 
 def double(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -155,19 +115,19 @@ def check_layer_norm(submission, x: Tensor, weight: Tensor, bias: Tensor) -> Non
     section="LayerNorm",
     forbids=("layer_norm", "LayerNorm", "native_layer_norm", "group_norm", "GroupNorm"),
 )
-def test_each_row_is_normalised(submission, random):
-    check_layer_norm(submission, random(5, 8) * 2 + 3, random(8, stream=1), random(8, stream=2))
+def test_each_row_is_normalised(submission, randn):
+    check_layer_norm(submission, randn(5, 8) * 2 + 3, randn(8, stream=1), randn(8, stream=2))
 
 
 @pytest.mark.exercise("4.1")
 @pytest.mark.parametrize("size", [0.003, 0.02], ids=["very small", "as an embedding begins"])
-def test_small_features_show_where_epsilon_stands(submission, random, size):
-    check_layer_norm(submission, random(4, 8) * size, random(8, stream=1), random(8, stream=2))
+def test_small_features_show_where_epsilon_stands(submission, randn, size):
+    check_layer_norm(submission, randn(4, 8) * size, randn(8, stream=1), randn(8, stream=2))
 
 
 @pytest.mark.exercise("4.1")
-def test_another_epsilon(submission, random):
-    x, weight, bias = random(3, 8) / 10, random(8, stream=1), random(8, stream=2)
+def test_another_epsilon(submission, randn):
+    x, weight, bias = randn(3, 8) / 10, randn(8, stream=1), randn(8, stream=2)
     expect(
         submission.layer_norm(x.clone(), weight.clone(), bias.clone(), 0.01),
         normed(x, weight, bias, eps=0.01),
@@ -185,8 +145,8 @@ def test_equal_features_do_not_divide_by_zero(submission):
 
 
 @pytest.mark.exercise("4.1")
-def test_what_was_given_is_not_written_into(submission, random):
-    x = random(3, 4)
+def test_what_was_given_is_not_written_into(submission, randn):
+    x = randn(3, 4)
     before = x.clone()
     submission.layer_norm(x, torch.ones(4), torch.zeros(4))
     assert torch.equal(x, before), (
@@ -242,12 +202,12 @@ ACTIVATIONS = [
 ]
 
 
-def mlp_weights(random, width: int, inner: int, prefix: str = "") -> dict[str, Tensor]:
+def mlp_weights(randn, width: int, inner: int, prefix: str = "") -> dict[str, Tensor]:
     return {
-        f"{prefix}fc1.weight": random(inner, width, stream=11) / width**0.5 * 1.5,
-        f"{prefix}fc1.bias": random(inner, stream=12) / 2,
-        f"{prefix}fc2.weight": random(width, inner, stream=13) / inner**0.5,
-        f"{prefix}fc2.bias": random(width, stream=14) / 2,
+        f"{prefix}fc1.weight": randn(inner, width, stream=11) / width**0.5 * 1.5,
+        f"{prefix}fc1.bias": randn(inner, stream=12) / 2,
+        f"{prefix}fc2.weight": randn(width, inner, stream=13) / inner**0.5,
+        f"{prefix}fc2.bias": randn(width, stream=14) / 2,
     }
 
 
@@ -267,8 +227,8 @@ def mlp_with(h: Tensor, weights: dict[str, Tensor], act=by_tanh, drop=()) -> Ten
     section="The MLP and its GELU",
     forbids=("gelu", "GELU"),
 )
-def test_two_maps_with_gelu_between(submission, random):
-    h, weights = random(5, 6), mlp_weights(random, 6, 16)
+def test_two_maps_with_gelu_between(submission, randn):
+    h, weights = randn(5, 6), mlp_weights(randn, 6, 16)
     mistakes = [(mlp_with(h, weights, act), message) for act, message in ACTIVATIONS]
     for drop, name in [(("fc1",), "fc1"), (("fc2",), "fc2"), (("fc1", "fc2"), "fc1 and of fc2")]:
         missing = mlp_with(h, weights, drop=drop)
@@ -308,11 +268,11 @@ def test_gelu_of_one_number(submission, value):
 # --- 4.3 ---------------------------------------------------------------------------------------
 
 
-def block_weights(random, width: int, inner: int) -> dict[str, Tensor]:
+def block_weights(randn, width: int, inner: int) -> dict[str, Tensor]:
     return {
-        "input_layernorm.weight": 1 + random(width, stream=21) / 2,
-        "input_layernorm.bias": random(width, stream=22) / 2,
-        **mlp_weights(random, width, inner, prefix="mlp."),
+        "input_layernorm.weight": 1 + randn(width, stream=21) / 2,
+        "input_layernorm.bias": randn(width, stream=22) / 2,
+        **mlp_weights(randn, width, inner, prefix="mlp."),
     }
 
 
@@ -334,9 +294,9 @@ def norm_by(x: Tensor, weights: dict[str, Tensor], name: str, eps: float = EPS) 
     return functional.layer_norm(x.double(), x.shape[-1:], weight, bias, eps)
 
 
-def check_block(submission, random, width: int, inner: int, size: float = 1.0) -> None:
-    x, weights = random(6, width) * size, block_weights(random, width, inner)
-    attention = Attention(random(width, width, stream=23) / width**0.5)
+def check_block(submission, randn, width: int, inner: int, size: float = 1.0) -> None:
+    x, weights = randn(6, width) * size, block_weights(randn, width, inner)
+    attention = Attention(randn(width, width, stream=23) / width**0.5)
     x8 = x.double()
 
     def norm(value: Tensor) -> Tensor:
@@ -393,23 +353,23 @@ def check_block(submission, random, width: int, inner: int, size: float = 1.0) -
 @pytest.mark.exercise(
     "4.3", points=3, minutes=15, difficulty=2, section="Side by side, or one after the other"
 )
-def test_both_branches_read_one_layer_norm(submission, random):
-    check_block(submission, random, 8, 24)
+def test_both_branches_read_one_layer_norm(submission, randn):
+    check_block(submission, randn, 8, 24)
 
 
 @pytest.mark.exercise("4.3")
-def test_a_stream_far_from_size_one(submission, random):
-    check_block(submission, random, 6, 12, size=5.0)
+def test_a_stream_far_from_size_one(submission, randn):
+    check_block(submission, randn, 6, 12, size=5.0)
 
 
 @pytest.mark.exercise("4.3")
-def test_a_stream_as_an_embedding_begins(submission, random):
-    check_block(submission, random, 8, 24, size=0.02)
+def test_a_stream_as_an_embedding_begins(submission, randn):
+    check_block(submission, randn, 8, 24, size=0.02)
 
 
 @pytest.mark.exercise("4.3")
-def test_the_stream_given_is_not_written_into(submission, random):
-    x, weights = random(3, 4), block_weights(random, 4, 8)
+def test_the_stream_given_is_not_written_into(submission, randn):
+    x, weights = randn(3, 4), block_weights(randn, 4, 8)
     before = x.clone()
     submission.parallel_block(x, clones(weights), Attention(torch.eye(4)))
     assert torch.equal(x, before), (
@@ -427,13 +387,13 @@ FAULTS = {
 }
 
 
-def model_weights(random, vocab: int, width: int) -> dict[str, Tensor]:
+def model_weights(randn, vocab: int, width: int) -> dict[str, Tensor]:
     return {
-        "model.embed_tokens.weight": random(vocab, width, stream=31),
-        "model.final_layernorm.weight": 1 + random(width, stream=32) / 2,
-        "model.final_layernorm.bias": random(width, stream=33) / 2,
-        "lm_head.weight": random(vocab, width, stream=34),
-        "lm_head.bias": random(vocab, stream=35),
+        "model.embed_tokens.weight": randn(vocab, width, stream=31),
+        "model.final_layernorm.weight": 1 + randn(width, stream=32) / 2,
+        "model.final_layernorm.bias": randn(width, stream=33) / 2,
+        "lm_head.weight": randn(vocab, width, stream=34),
+        "lm_head.bias": randn(vocab, stream=35),
     }
 
 
@@ -485,24 +445,24 @@ def check_model(submission, ids: Tensor, weights: dict[str, Tensor], blocks) -> 
 
 
 @pytest.mark.exercise("4.4", points=2, minutes=12, difficulty=2, section="From ids to logits")
-def test_all_four_faults_are_gone(submission, random):
-    mixes = [random(8, 8, stream=40 + i) / 4 for i in range(3)]
+def test_all_four_faults_are_gone(submission, randn):
+    mixes = [randn(8, 8, stream=40 + i) / 4 for i in range(3)]
 
     def as_block(mix):
         return lambda x: x + torch.tanh(x @ mix.to(x.dtype))
 
-    ids, weights = torch.tensor([3, 0, 6, 3, 1]), model_weights(random, 7, 8)
+    ids, weights = torch.tensor([3, 0, 6, 3, 1]), model_weights(randn, 7, 8)
     check_model(submission, ids, weights, [as_block(mix) for mix in mixes])
 
 
 @pytest.mark.exercise("4.4")
-def test_a_model_without_blocks(submission, random):
-    check_model(submission, torch.tensor([2, 4]), model_weights(random, 5, 6), [])
+def test_a_model_without_blocks(submission, randn):
+    check_model(submission, torch.tensor([2, 4]), model_weights(randn, 5, 6), [])
 
 
 @pytest.mark.exercise("4.4")
-def test_a_small_stream_shows_epsilon(submission, random):
-    ids, weights = torch.tensor([2, 4, 0]), model_weights(random, 5, 6)
+def test_a_small_stream_shows_epsilon(submission, randn):
+    ids, weights = torch.tensor([2, 4, 0]), model_weights(randn, 5, 6)
     weights["model.embed_tokens.weight"] *= 0.02
     check_model(submission, ids, weights, [])
 
@@ -558,25 +518,25 @@ def check_shares(submission, logits: Tensor, used: int) -> None:
 
 
 @pytest.mark.exercise("4.5", points=1, minutes=5, difficulty=1, section="Rows that no token has")
-def test_unused_ids_have_no_chance(submission, random):
-    logits = random(3, 9) * 2
+def test_unused_ids_have_no_chance(submission, randn):
+    logits = randn(3, 9) * 2
     logits[0, 7] = 9.0  # an unused row is the argmax
     check_shares(submission, logits, 6)
 
 
 @pytest.mark.exercise("4.5")
-def test_very_small_logits(submission, random):
-    check_shares(submission, random(2, 6) - 40.0, 4)
+def test_very_small_logits(submission, randn):
+    check_shares(submission, randn(2, 6) - 40.0, 4)
 
 
 @pytest.mark.exercise("4.5")
-def test_every_row_used(submission, random):
-    check_shares(submission, random(2, 5), 5)
+def test_every_row_used(submission, randn):
+    check_shares(submission, randn(2, 5), 5)
 
 
 @pytest.mark.exercise("4.5")
-def test_the_logits_given_stay_as_they_are(submission, random):
-    logits = random(2, 5)
+def test_the_logits_given_stay_as_they_are(submission, randn):
+    logits = randn(2, 5)
     before = logits.clone()
     submission.next_token_probabilities(logits, 3)
     assert torch.equal(logits, before), (
@@ -868,7 +828,7 @@ OLDER = {
 }
 
 
-def a_model(random, width: int, layers: int) -> dict[str, Tensor]:
+def a_model(randn, width: int, layers: int) -> dict[str, Tensor]:
     """Today's names; every number differs from every other one."""
     vocab, inner = 7, 3 * width
     shapes: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (vocab, width)}
@@ -884,7 +844,7 @@ def a_model(random, width: int, layers: int) -> dict[str, Tensor]:
     for kind in ("weight", "bias"):
         shapes[f"model.final_layernorm.{kind}"] = (width,)
     shapes |= {"lm_head.weight": (vocab, width), "lm_head.bias": (vocab,)}
-    return {name: random(*shape, stream=50 + n) for n, (name, shape) in enumerate(shapes.items())}
+    return {name: randn(*shape, stream=50 + n) for n, (name, shape) in enumerate(shapes.items())}
 
 
 def as_second_release(tensors: dict[str, Tensor], layers: int) -> dict[str, Tensor]:
@@ -907,8 +867,8 @@ def by_head(fused: Tensor, heads: int, letter: int) -> Tensor:
     return fused.unflatten(0, (heads, 3, -1))[:, letter].flatten(0, 1)
 
 
-def check_release(submission, random, width: int, heads: int, layers: int) -> None:
-    right = a_model(random, width, layers)
+def check_release(submission, randn, width: int, heads: int, layers: int) -> None:
+    right = a_model(randn, width, layers)
     older = as_second_release(right, layers)
     found = submission.from_older_release(clones(older), heads)
     assert found is not None, "your function returned None: is there a `return`?"
@@ -963,25 +923,25 @@ def expect_named(name, found, right, tensors, older, heads) -> None:
 
 
 @pytest.mark.exercise("4.9", points=3, minutes=20, difficulty=3, section="The names of the weights")
-def test_names_and_rows_of_two_blocks(submission, random):
-    check_release(submission, random, width=8, heads=2, layers=2)
+def test_names_and_rows_of_two_blocks(submission, randn):
+    check_release(submission, randn, width=8, heads=2, layers=2)
 
 
 @pytest.mark.exercise("4.9")
-def test_a_dozen_blocks(submission, random):
-    check_release(submission, random, width=4, heads=2, layers=12)
+def test_a_dozen_blocks(submission, randn):
+    check_release(submission, randn, width=4, heads=2, layers=12)
 
 
 @pytest.mark.exercise("4.9")
-def test_drawn_models(submission, random, seed):
+def test_drawn_models(submission, randn, seed):
     draw = Random(seed)
     heads = draw.randint(2, 4)
-    check_release(submission, random, heads * draw.choice([2, 4]), heads, draw.randint(1, 4))
+    check_release(submission, randn, heads * draw.choice([2, 4]), heads, draw.randint(1, 4))
 
 
 @pytest.mark.exercise("4.9")
-def test_the_dictionary_given_stays_as_it_is(submission, random):
-    older = as_second_release(a_model(random, 4, 1), 1)
+def test_the_dictionary_given_stays_as_it_is(submission, randn):
+    older = as_second_release(a_model(randn, 4, 1), 1)
     before = list(older)
     submission.from_older_release(older, 2)
     assert list(older) == before, (

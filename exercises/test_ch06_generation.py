@@ -13,51 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
+from phi1_lib.course.grading.tensors import close, expect, expect_tensor
+
 INF = float("inf")
-
-
-@pytest.fixture
-def random(seed):
-    """Draws numbers that `--seed` decides; `stream` tells two draws of one test apart."""
-
-    def draw(*shape: int, stream: int = 0) -> Tensor:
-        return torch.randn(*shape, generator=torch.Generator().manual_seed(1000 * seed + stream))
-
-    return draw
-
-
-def close(found: Tensor, right: Tensor) -> bool:
-    """Equal but for float32 rounding: 64 units in the last place of the largest value."""
-    if found.shape != right.shape:
-        return False
-    bound = 64 * torch.finfo(torch.float32).eps * float(right.abs().max())
-    return torch.allclose(found.double(), right.double(), rtol=0.0, atol=bound)
-
-
-def expect_tensor(found: object, shape: tuple[int, ...]) -> None:
-    assert found is not None, "your function returned None: is there a `return`?"
-    assert isinstance(found, Tensor), (
-        f"your function returned a {type(found).__name__}, not a tensor"
-    )
-    assert tuple(found.shape) == shape, (
-        f"the result has shape {tuple(found.shape)}; it should be {shape}"
-    )
-
-
-def expect(
-    found: object, right: Tensor, mistakes: list[tuple[Tensor, str]], otherwise: str
-) -> None:
-    """Fail unless found equals right; with the message of the mistake that it equals, if any."""
-    expect_tensor(found, tuple(right.shape))
-    assert found.is_floating_point(), (
-        f"the result has dtype {found.dtype}: it should hold floating-point numbers"
-    )
-    if close(found, right):
-        return
-    for wrong, message in mistakes:
-        if close(found, wrong):
-            pytest.fail(message, pytrace=False)
-    pytest.fail(otherwise, pytrace=False)
 
 
 def unchanged(given: Tensor, before: Tensor) -> None:
@@ -309,8 +267,8 @@ def test_the_logits_are_divided(submission, temperature):
 
 
 @pytest.mark.exercise("6.3")
-def test_drawn_logits(submission, random, seed):
-    check_temperature(submission, 3 * random(12), 0.2 + 1.5 * Random(seed).random())
+def test_drawn_logits(submission, randn, seed):
+    check_temperature(submission, 3 * randn(12), 0.2 + 1.5 * Random(seed).random())
 
 
 @pytest.mark.exercise("6.3")
@@ -435,17 +393,17 @@ def test_the_k_largest_stay(submission, probabilities, k):
 
 
 @pytest.mark.exercise("6.4")
-def test_drawn_probabilities_top_k(submission, random, seed):
+def test_drawn_probabilities_top_k(submission, randn, seed):
     draw = Random(seed)
     for stream in range(3):
-        check_top_k(submission, random(9, stream=stream).softmax(-1), draw.randint(2, 7))
+        check_top_k(submission, randn(9, stream=stream).softmax(-1), draw.randint(2, 7))
 
 
 @pytest.mark.exercise("6.4")
-def test_as_transformers_top_k(submission, random):
+def test_as_transformers_top_k(submission, randn):
     from transformers import TopKLogitsWarper
 
-    logits = random(20)
+    logits = randn(20)
     right = TopKLogitsWarper(5)(None, logits[None])[0].softmax(-1)
     expect(submission.keep_top_k(logits.softmax(-1), 5), right, [], "not what `transformers` keeps")
 
@@ -531,17 +489,17 @@ def test_the_smallest_set_that_reaches_p(submission, probabilities, p):
 
 
 @pytest.mark.exercise("6.5")
-def test_drawn_probabilities_top_p(submission, random, seed):
+def test_drawn_probabilities_top_p(submission, randn, seed):
     draw = Random(seed)
     for stream in range(3):
-        check_top_p(submission, random(9, stream=stream).softmax(-1), draw.uniform(0.2, 0.95))
+        check_top_p(submission, randn(9, stream=stream).softmax(-1), draw.uniform(0.2, 0.95))
 
 
 @pytest.mark.exercise("6.5")
-def test_as_transformers_top_p(submission, random):
+def test_as_transformers_top_p(submission, randn):
     from transformers import TopPLogitsWarper
 
-    logits = random(20)
+    logits = randn(20)
     right = TopPLogitsWarper(0.8)(None, logits[None])[0].softmax(-1)
     expect(
         submission.keep_top_p(logits.softmax(-1), 0.8), right, [], "not what `transformers` keeps"
@@ -654,10 +612,10 @@ def test_the_first_and_last_used_rows(submission):
 
 
 @pytest.mark.exercise("6.6")
-def test_drawn_distributions(submission, random, seed):
+def test_drawn_distributions(submission, randn, seed):
     draw = Random(seed)
     for stream in range(3):
-        logits = 2 * random(12, stream=stream)
+        logits = 2 * randn(12, stream=stream)
         check_distribution(
             submission, logits, draw.randint(7, 10), draw.uniform(0.5, 2), 4, draw.uniform(0.5, 0.9)
         )
@@ -774,15 +732,15 @@ def check_step(submission, q: Tensor, k: Tensor, v: Tensor) -> None:
 
 @pytest.mark.exercise("6.7", points=3, minutes=25, difficulty=3, section="The cache by hand")
 @pytest.mark.parametrize("cached", [0, 1, 4], ids=["empty cache", "one token", "four tokens"])
-def test_equal_to_the_whole_text_at_once(submission, cached, random):
-    q, k, v = random(3, cached + 1, 2, 6)
+def test_equal_to_the_whole_text_at_once(submission, cached, randn):
+    q, k, v = randn(3, cached + 1, 2, 6)
     check_step(submission, q, k, v)
 
 
 @pytest.mark.exercise("6.7")
-def test_steps_in_a_row(submission, random):
+def test_steps_in_a_row(submission, randn):
     """The cache that one step returns is given to the next."""
-    q, k, v = random(3, 5, 2, 4, stream=1)
+    q, k, v = randn(3, 5, 2, 4, stream=1)
     keys = values = torch.zeros(0, 2, 4)
     for t in range(5):
         found = submission.decode_step(q[t], k[t], v[t], keys, values, turn)

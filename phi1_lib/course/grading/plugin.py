@@ -22,7 +22,7 @@ import random
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -199,6 +199,17 @@ def _rule(grader: Path, number: str, items: list[pytest.Item]) -> policy.Rule:
 def seed(request: pytest.FixtureRequest) -> int:
     """What `--seed` says; a grader draws its cases from it."""
     return _option(request.config, "--seed", 0)
+
+
+@pytest.fixture
+def randn(seed: int) -> Callable[..., object]:
+    """Draws normal numbers that `--seed` decides; `stream` tells two draws of one test apart."""
+    import torch
+
+    def draw(*shape: int, stream: int = 0) -> torch.Tensor:
+        return torch.randn(*shape, generator=torch.Generator().manual_seed(1000 * seed + stream))
+
+    return draw
 
 
 def _scope(fixture_name: str, config: pytest.Config) -> str:
