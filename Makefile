@@ -61,7 +61,6 @@ bench: .venv/dev.stamp  ## the benchmarks, one after the other (an hour; on a qu
 
 nano-artifacts: .venv/lab.stamp  ## train nano again and replace the weights that ship
 	rm -rf runs/nano-artifacts
-	$(VENV_PYTHON) -m phi1_lib.cli run nano --out runs/nano-artifacts
 	$(VENV_PYTHON) -m phi1_lib.shipped runs/nano-artifacts "$$(git describe --always --dirty)"
 
 clean:  ## remove the environment and caches; runs/ and answers stay

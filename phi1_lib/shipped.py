@@ -1,6 +1,6 @@
 """The `nano` that comes with the library: weights, tokenizer, results, proof of their recipe.
 
-`make nano-artifacts` runs the whole chain and calls `ship`. Beside the models it keeps a
+`make nano-artifacts` runs the whole chain in fp32 and calls `ship`. Beside the models it keeps a
 fingerprint of what each part of the recipe computes (not of its source text: a new comment changes
 nothing). A test computes the fingerprint again, and fails naming the part that no longer does what
 it did when the weights were made.
@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from phi1_lib.config import PRESETS, PhiConfig
+from phi1_lib.config import PRESETS, PhiConfig, Preset
 
 NANO = Path(__file__).parent / "artifacts" / "nano"
 _DIGITS = 3  # of losses and statistics: far above rounding, far below any change of recipe
@@ -24,6 +24,16 @@ _DIGITS = 3  # of losses and statistics: far above rounding, far below any chang
 def load_result() -> dict[str, Any]:
     """Return the recorded result of the shipped run (`result.json`)."""
     return json.loads((NANO / "result.json").read_text(encoding="utf-8"))
+
+
+def recipe() -> Preset:
+    """Return nano as it ships: in fp32, which every machine can check against its own."""
+    nano = PRESETS["nano"]
+    return dataclasses.replace(
+        nano,
+        pretrain=dataclasses.replace(nano.pretrain, precision="fp32"),
+        finetune=dataclasses.replace(nano.finetune, precision="fp32"),
+    )
 
 
 def fingerprint() -> dict[str, str]:
@@ -35,11 +45,11 @@ def fingerprint() -> dict[str, str]:
     """
     from phi1_lib.data.exercises.generate import generate_exercises
 
-    data = PRESETS["nano"].data
+    data = recipe().data
     train, test = generate_exercises(data.train_exercises, data.test_exercises, seed=data.seed)
     texts = [p.prompt + p.canonical_solution for p in train[:500]]
     return {
-        "preset": _digest(dataclasses.asdict(PRESETS["nano"])),
+        "preset": _digest(dataclasses.asdict(recipe())),
         "labels": _digest(_labels()),
         "statistics": _digest(_statistics(texts[:50])),
         "exercises": _digest([dataclasses.asdict(p) for p in (*train, *test)]),
@@ -60,7 +70,7 @@ def ship(run_folder: Path, commit: str) -> None:
     """
     result_file = run_folder / "result.json"
     if not result_file.exists():
-        raise ValueError(f"{run_folder}: not finished; run `phi1 run nano --out {run_folder}`")
+        raise ValueError(f"{run_folder}: not finished; run `make nano-artifacts`")
     result = json.loads(result_file.read_text(encoding="utf-8")) | {"commit": commit}
     temporary = NANO.with_name("nano.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
@@ -122,7 +132,7 @@ def _losses(texts: list[str]) -> Any:
         used_vocab_size=257,
     )
     config = dataclasses.replace(
-        PRESETS["nano"].finetune, steps=6, warmup_steps=2, context_length=64, batch_size=4,
+        recipe().finetune, steps=6, warmup_steps=2, context_length=64, batch_size=4,
         micro_batch_size=4,
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
@@ -134,5 +144,13 @@ def _losses(texts: list[str]) -> Any:
     return [round(row["loss"], _DIGITS) for row in rows]
 
 
+def main(run_folder: Path, commit: str) -> None:
+    """Run the recipe in `run_folder`, from where it stopped if it did, and ship what it makes."""
+    from phi1_lib.pipeline import Run, run_stages
+
+    run_stages(Run(recipe(), run_folder))
+    ship(run_folder, commit)
+
+
 if __name__ == "__main__":
-    ship(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]), sys.argv[2])

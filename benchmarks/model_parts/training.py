@@ -10,6 +10,7 @@ from torch import nn
 
 from phi1_lib.config import TrainConfig
 from phi1_lib.model import Phi
+from phi1_lib.training.device import fast_precision
 from phi1_lib.training.engine import TorchEngine
 from phi1_lib.training.loss import next_token_loss
 from phi1_lib.training.optimizer import make_optimizer
@@ -18,7 +19,8 @@ from phi1_lib.training.weights import with_dropout
 Step = Callable[[torch.Tensor], float]  # ids (B, T + 1) to the loss; the weights change
 
 DEFAULTS = {
-    "phi1_lib": "phi1 run: the preset's precision, dropout, AdamW and clipping; not compiled",
+    "phi1_lib": "phi1 run: the preset's precision (nano: bf16 where the CPU has instructions for "
+    "it, else fp32), dropout, AdamW and clipping; not compiled",
     "transformers": "TrainingArguments(): float32, its own loss, fused AdamW without weight decay, "
     "clipping at 1; not compiled. Its values in a plain loop: Trainer itself needs accelerate",
     "litgpt": "litgpt pretrain: bf16-mixed (autocast), compiled, its own loss, AdamW, clipping at "
@@ -104,8 +106,11 @@ def _litgpt_default(model: nn.Module) -> Step:
 
 
 def one_batch(train: TrainConfig, batch: int, length: int) -> TrainConfig:
-    """Return the preset's settings with one batch of this size a step."""
-    return replace(train, batch_size=batch, micro_batch_size=batch, context_length=length)
+    """Return the preset's settings with one batch of this size a step, as they are on this CPU."""
+    auto = train.precision == "auto"
+    precision = fast_precision(torch.device("cpu")) if auto else train.precision
+    sizes = {"batch_size": batch, "micro_batch_size": batch, "context_length": length}
+    return replace(train, precision=precision, **sizes)
 
 
 def autocast(dtype: torch.dtype):

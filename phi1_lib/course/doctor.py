@@ -112,29 +112,22 @@ def precision_rows() -> list[Row]:
             Row("bf16", "in hardware" if bf16 else "no", status, meaning, remedy),
             Row("fp16", "in hardware", "ok"),
         ]
-    flags = _cpu_flags()
-    fast = sorted(flags & {"avx512_bf16", "amx_bf16"})
+    from phi1_lib.training.device import bf16_instructions
+
+    fast = bf16_instructions()
     value = f"on this CPU by {', '.join(fast)}" if fast else "on this CPU, without instructions"
     bf16 = Row("bf16", value, "ok" if fast else "missing", *_SLOW_BF16 * (not fast))
     fp16 = Row(
         "fp16",
         "on a GPU only",
         "missing",
-        "chapter 14: phi-1 trained in fp16; the laptop presets use fp32",
+        "chapter 14: phi-1 trained in fp16; the laptop presets use fp32 or bf16",
         "rent or borrow a GPU: phi1 plan full",
     )
     return [bf16, fp16]
 
 
-_SLOW_BF16 = ("chapter 14: bf16 runs here, slower than fp32", "nothing to do: use fp32")
-
-
-def _cpu_flags(path: Path = Path("/proc/cpuinfo")) -> set[str]:
-    """Instruction sets as Linux names them; empty elsewhere."""
-    if not path.exists():
-        return set()
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    return set(next((line.split(":")[1].split() for line in lines if line.startswith("flags")), []))
+_SLOW_BF16 = ("nano trains in fp32 here, for bf16 would be slower", "nothing to do")
 
 
 def flash_attention_row(results: Path = RESULTS) -> Row:

@@ -85,7 +85,7 @@ def training_memory_bytes(
     if ranks < 1:
         raise ValueError(f"ranks={ranks!r}: must be at least 1")
     parameters = count_parameters(config)
-    half = train_config.precision != "fp32"
+    half = _in_half_precision(train_config)
     weights, gradients, optimizer = (2, 2, 12) if half else (4, 4, 8)
 
     def share(bytes_each: int, from_stage: int) -> int:
@@ -98,6 +98,11 @@ def training_memory_bytes(
         optimizer=share(optimizer, 1),
         activations=activation_bytes(config, train_config),
     )
+
+
+def _in_half_precision(train_config: TrainConfig) -> bool:
+    """Whether training runs in 16 bits; "auto" counts as such, for GPUs have bf16."""
+    return train_config.precision != "fp32"
 
 
 def activation_bytes(config: PhiConfig, train_config: TrainConfig) -> int:
@@ -114,7 +119,7 @@ def activation_bytes(config: PhiConfig, train_config: TrainConfig) -> int:
     Counted from the operations in `phi1_lib.model`, after the method of arXiv 2205.05198, section
     4. Checked to 1 % against the tensors that PyTorch saves, and the logits.
     """
-    half = train_config.precision != "fp32"
+    half = _in_half_precision(train_config)
     value = 2 if half else 4
     width, inner, vocab = config.hidden_size, config.intermediate_size, config.vocab_size
     dropout_mask = 2 * width if train_config.dropout > 0 else 0

@@ -17,6 +17,7 @@ from torch import Tensor
 from phi1_lib.config import TrainConfig
 from phi1_lib.model import Phi
 from phi1_lib.training.checkpoint import read_state, write_state
+from phi1_lib.training.device import check_precision, choose_device
 from phi1_lib.training.loss import LanguageModelLoss
 from phi1_lib.training.optimizer import make_optimizer
 from phi1_lib.training.weights import export_weights
@@ -104,10 +105,7 @@ class DeepSpeedEngine:
                 "engine='deepspeed' needs DeepSpeed's launcher to start each rank; use "
                 "phi1_lib.training.launch, or --launcher deepspeed at the command line"
             )
-        if config.precision == "fp16" and not torch.cuda.is_available():
-            raise ValueError(
-                "precision='fp16' needs a GPU and there is none; use precision='bf16' or 'fp32'"
-            )
+        check_precision(config.precision, choose_device())
         deepspeed = _import_deepspeed()
         deepspeed.init_distributed()
         self._deepspeed = deepspeed

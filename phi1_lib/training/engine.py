@@ -13,34 +13,13 @@ from torch import Tensor
 from phi1_lib.config import TrainConfig
 from phi1_lib.model import Phi
 from phi1_lib.training.checkpoint import read_state, write_state
+from phi1_lib.training.device import check_precision, choose_device
 from phi1_lib.training.loss import LanguageModelLoss
 from phi1_lib.training.optimizer import make_optimizer
 from phi1_lib.training.weights import export_weights, load_weights
 
 OPTIMIZER_FILE = "optimizer.pt"
 _AUTOCAST_DTYPE = {"bf16": torch.bfloat16, "fp16": torch.float16}
-
-
-def choose_device() -> torch.device:
-    """The fastest device there is: CUDA, then Apple's MPS, then the CPU."""
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    if torch.backends.mps.is_available():
-        return torch.device("mps")
-    return torch.device("cpu")
-
-
-def check_precision(precision: str, device: torch.device) -> None:
-    """fp16 needs a GPU: its products are slow or missing elsewhere.
-
-    Raises:
-        ValueError: fp16 was asked for on another device.
-    """
-    if precision == "fp16" and device.type != "cuda":
-        raise ValueError(
-            f"precision='fp16' needs an NVIDIA or AMD GPU and this is {device.type}; "
-            "use precision='bf16' or 'fp32'"
-        )
 
 
 class TorchEngine:

@@ -99,7 +99,7 @@ def launch(job: Job, *, ranks: int = 1) -> dict[str, Any]:
     """Do a training stage, from its newest checkpoint if there is one.
 
     Returns:
-        Its summary: `steps`, `loss` (of the last step), `tokens`, `train_seconds`.
+        Its summary: `steps`, `loss` (of the last step), `tokens`, `precision`, `train_seconds`.
 
     Raises:
         ValueError, ImportError, OSError: as `train`; with ranks, their message.
@@ -117,6 +117,7 @@ def launch(job: Job, *, ranks: int = 1) -> dict[str, Any]:
         "steps": result.step,
         "loss": result.loss,
         "tokens": result.tokens,
+        "precision": result.precision,
         "train_seconds": round(result.seconds, 3),
     }
 

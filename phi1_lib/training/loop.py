@@ -25,11 +25,13 @@ from phi1_lib.training.checkpoint import (
     checkpoint_step,
     latest_checkpoint,
     load_checkpoint,
+    read_description,
     remove_partial,
     save_checkpoint,
     whole_folder,
 )
 from phi1_lib.training.deepspeed_engine import DeepSpeedEngine, world_size
+from phi1_lib.training.device import choose_device, fast_precision
 from phi1_lib.training.engine import TorchEngine
 from phi1_lib.training.metrics import MetricsLog, read_metrics
 from phi1_lib.training.schedule import learning_rate
@@ -52,13 +54,17 @@ class Dataset(Protocol):
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What training came to. `loss` is the last step's; `seconds` is the sum over all steps."""
+    """What training came to. `loss` is the last step's; `seconds` is the sum over all steps.
+
+    `precision` is what "auto" came to, or what the configuration says.
+    """
 
     folder: Path
     step: int
     loss: float
     tokens: int
     seconds: float
+    precision: str
     final: Path | None  # the Hugging Face folder; None if stopped early
 
 
@@ -82,6 +88,8 @@ def train(
     folder. PyTorch's global generator is seeded.
 
     Args:
+        train_config: with `precision="auto"`, the precision of the newest checkpoint; without one,
+            that of `phi1_lib.training.device.fast_precision`.
         dataset: `batch(start, count)` gives int `(count, context_length + 1)`.
         engine: "torch" (this process, one device) or "deepspeed" (a process that DeepSpeed's
             launcher started, one of several: see `phi1_lib.training.launch`).
@@ -98,6 +106,7 @@ def train(
         KeyboardInterrupt: Ctrl-C was pressed; the step was finished and saved first.
     """
     folder = Path(folder)
+    train_config = _settled(train_config, folder)
     model_config = with_dropout(model_config, train_config.dropout)
     _check_inputs(model_config, train_config, dataset, engine)
     made_by = _made_by(model_config, train_config, dataset, engine)
@@ -137,20 +146,23 @@ def train(
 
 
 def result_of(folder: Path, final: Path | None) -> TrainResult:
-    """Sum up a run's folder from its metrics.
+    """Sum up a run's folder from its metrics and its newest checkpoint.
 
     Raises:
         ValueError: there are none.
     """
-    rows = read_metrics(folder)
-    if not rows:
-        raise ValueError(f"{folder} has no metrics.jsonl; delete the folder and train again")
+    rows, checkpoint = read_metrics(folder), latest_checkpoint(folder)
+    if not rows or checkpoint is None:
+        raise ValueError(
+            f"{folder} has no metrics.jsonl or no checkpoint; delete the folder and train again"
+        )
     return TrainResult(
         folder=folder,
         step=rows[-1]["step"],
         loss=rows[-1]["loss"],
         tokens=rows[-1]["tokens"],
         seconds=sum(row["seconds"] for row in rows),
+        precision=read_description(checkpoint)["train"]["precision"],
         final=final,
     )
 
@@ -203,6 +215,18 @@ def _check_loss(row: dict[str, Any], folder: Path) -> None:
 
 
 # --- Before the first step ---
+
+
+def _settled(config: TrainConfig, folder: Path) -> TrainConfig:
+    """The stage with its precision settled: a run keeps the one that it began with."""
+    if config.precision != "auto":
+        return config
+    checkpoint = latest_checkpoint(folder)
+    if checkpoint is None:
+        precision = fast_precision(choose_device())
+    else:
+        precision = read_description(checkpoint)["train"]["precision"]
+    return dataclasses.replace(config, precision=precision)
 
 
 def _check_inputs(model: PhiConfig, config: TrainConfig, dataset: Dataset, engine: str) -> None:

@@ -77,11 +77,19 @@ def test_disk(monkeypatch, tmp_path):
     assert doctor.disk_row(tmp_path).status == "missing"
 
 
-def test_cpu_flags(tmp_path):
-    path = tmp_path / "cpuinfo"
-    path.write_text("processor : 0\nflags\t\t: fpu amx_bf16\n\nprocessor : 1\n")
-    assert doctor._cpu_flags(path) == {"fpu", "amx_bf16"}
-    assert doctor._cpu_flags(tmp_path / "none") == set()
+@pytest.mark.parametrize(
+    ("found", "value", "status"),
+    [
+        ({"avx512_bf16": True, "amx_bf16": True}, "on this CPU by avx512_bf16, amx_bf16", "ok"),
+        ({"avx512_bf16": False}, "on this CPU, without instructions", "missing"),
+    ],
+)
+def test_bf16_of_a_cpu(found, value, status, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: found)
+    bf16, _ = doctor.precision_rows()
+    assert (bf16.value, bf16.status) == (value, status)
+    assert ("nano trains in fp32" in bf16.meaning) == (status == "missing")
 
 
 def test_render_prints_every_row_and_each_remedy(capsys):

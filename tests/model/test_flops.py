@@ -101,8 +101,7 @@ def test_fp32_model_states_equal_the_tensors_of_a_real_step():
     moments = [
         state[name] for state in optimizer.state.values() for name in ("exp_avg", "exp_avg_sq")
     ]
-    memory = training_memory_bytes(SMALL, NANO.pretrain)
-    assert NANO.pretrain.precision == "fp32"
+    memory = training_memory_bytes(SMALL, replace(NANO.pretrain, precision="fp32"))
     assert memory.weights == sum(p.nbytes for p in model.parameters())
     assert memory.gradients == sum(p.grad.nbytes for p in model.parameters())
     assert memory.optimizer == sum(moment.nbytes for moment in moments)

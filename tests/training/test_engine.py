@@ -85,6 +85,11 @@ def test_fp16_on_a_cpu_is_an_error_that_says_what_to_use(model_config, train_con
         _engine(model_config, replace(train_config, precision="fp16"))
 
 
+def test_an_engine_wants_a_settled_precision(model_config, train_config):
+    with pytest.raises(ValueError, match=r"precision='auto' is for phi1_lib\.training\.train"):
+        _engine(model_config, replace(train_config, precision="auto"))
+
+
 def test_fp16_scales_the_loss_and_skips_overflows(model_config, train_config, dataset, monkeypatch):
     """The GPU's path with CPU kernels: 2^40 overflows float16; the scale halves until it fits."""
     monkeypatch.setattr(engine_module, "check_precision", lambda *_: None)

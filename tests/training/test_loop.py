@@ -74,6 +74,22 @@ def test_dropout_comes_from_the_training_configuration(
     assert made_by["model"]["attention_dropout"] == made_by["model"]["resid_pdrop"] == 0.2
 
 
+@pytest.mark.parametrize("fast", ["bf16", "fp32"])
+def test_a_run_keeps_the_precision_that_it_began_with(
+    model_config, dropout_config, dataset, tmp_path, monkeypatch, fast
+):
+    """Continued on a machine that would choose otherwise, it is the unbroken run all the same."""
+    train(model_config, replace(dropout_config, precision=fast), dataset, tmp_path / "named")
+    auto = replace(dropout_config, precision="auto")
+    monkeypatch.setattr(loop_module, "fast_precision", lambda device: fast)
+    stopped = train(model_config, auto, dataset, tmp_path / "auto", stop_after=3)
+    other = "fp32" if fast == "bf16" else "bf16"
+    monkeypatch.setattr(loop_module, "fast_precision", lambda device: other)
+    whole = train(model_config, auto, dataset, tmp_path / "auto")
+    assert stopped.precision == whole.precision == fast
+    _assert_same_run(tmp_path / "auto", tmp_path / "named")
+
+
 @pytest.mark.parametrize("stop_after", [1, 3, 5])
 def test_stopped_and_resumed_is_bitwise_the_unbroken_run(
     model_config, dropout_config, dataset, tmp_path, unbroken, stop_after
