@@ -43,13 +43,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folder", type=Path, help="where the runs go [default: a temporary one]")
     folder = parser.parse_args().folder
-    report = conditions(__file__, MEASURED, PACKAGES) | {"bf16_instructions": bf16_instructions()}
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_result("precision", report | compare(folder))
-        return
     with tempfile.TemporaryDirectory() as temporary:
-        write_result("precision", report | compare(Path(temporary)))
+        folder = folder or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        report = conditions(__file__, MEASURED, PACKAGES)
+        write_result("precision", report | compare(folder))
 
 
 def compare(folder: Path) -> dict[str, Any]:
@@ -60,6 +58,7 @@ def compare(folder: Path) -> dict[str, Any]:
         train_in_turns(stage, data, folder)
     return {
         "threads": torch.get_num_threads(),
+        "bf16_instructions": bf16_instructions(),
         "arms": [{"precision": precision, "seed": seed} for precision, seed in ARMS],
         "stages": {stage: stage_report(stage, folder) for stage in TRAIN_STAGES},
         "exercises": [exercises_solved(arm, data, folder) for arm in ARMS],
