@@ -56,7 +56,7 @@ MEASURED = (
     "benchmarks/model_parts",
 )  # fmt: skip
 PACKAGES = ("torch", "transformers")
-TURNS = 5
+TURNS = 9
 # The same for all; without a warm-up, a rate at which no model runs away.
 LEARNING_RATE = 3e-4
 # Nats. Rounding in bfloat16 was seen to part the losses by 2e-4 in three steps.
