@@ -54,7 +54,7 @@ chapters: .venv/lab.stamp  ## execute the chapters and write their outputs
 stubs: .venv/lab.stamp  ## write exercises/ from solutions/ (never over answers)
 	@$(VENV_PYTHON) -m phi1_lib.course.stubs $(ARGS)
 
-bench: .venv/dev.stamp  ## the benchmarks, one after the other (an hour; on a quiet machine)
+bench: .venv/dev.stamp  ## the benchmarks, one after the other (two hours, about; on a quiet machine)
 	@for script in $(filter-out benchmarks/record.py,$(wildcard benchmarks/*.py)); do \
 		case $$script in benchmarks/token*) set -- $(if $(GPT2_VOCAB),"--gpt2=$(GPT2_VOCAB)");; *) set --;; esac; \
 		$(VENV_PYTHON) $$script "$$@" >/dev/null && echo "$$script: see benchmarks/results" || exit 1; done

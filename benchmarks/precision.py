@@ -59,10 +59,16 @@ def compare(folder: Path) -> dict[str, Any]:
     return {
         "threads": torch.get_num_threads(),
         "bf16_instructions": bf16_instructions(),
+        "data": {stage: _plain(data.summary(stage)) for stage in ("corpus", "filter", "shards")},
         "arms": [{"precision": precision, "seed": seed} for precision, seed in ARMS],
         "stages": {stage: stage_report(stage, folder) for stage in TRAIN_STAGES},
         "exercises": [exercises_solved(arm, data, folder) for arm in ARMS],
     }
+
+
+def _plain(summary: dict[str, Any]) -> dict[str, Any]:
+    """What a stage read and wrote, without the time it took."""
+    return {name: value for name, value in summary.items() if name != "seconds"}
 
 
 def settings(stage: str, arm: tuple[str, int]) -> TrainConfig:

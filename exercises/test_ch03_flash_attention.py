@@ -320,10 +320,7 @@ def check_tiles(submission, q: Tensor, k: Tensor, v: Tensor, lengths: list[int])
     )
     otherwise = "the output is not softmax(q k^T / sqrt(K)) v"
     if isinstance(out, Tensor) and not out.isfinite().all():
-        otherwise = (
-            "the output holds nan or infinity: exp overflows where the running maximum is not "
-            "subtracted"
-        )
+        otherwise = "exp overflows where the running maximum is not subtracted"
     expect(out, right, mistakes, otherwise, "the output")
     expect_tensor(lse, tuple(right_lse.shape), "the log-sum-exp")
     scores = q.double() @ k.double().T * q.shape[1] ** -0.5

@@ -143,7 +143,7 @@ class TrainConfig(_Config):
     gradient_clip: float = 1.0
     dropout: float = 0.1  # attention and residual
     # "fp32", "bf16", "fp16"; or "auto": bf16 where the hardware multiplies it, else fp32, settled
-    # when a run begins and kept in its checkpoints (`phi1_lib.training.device.fast_precision`).
+    # when the stage begins and kept in its checkpoints (`phi1_lib.training.device.fast_precision`).
     precision: str = "fp32"
     initial_loss_scale_power: int = 12  # fp16 only
     zero_stage: int = 1  # DeepSpeed only
@@ -236,7 +236,7 @@ def _small_model(vocab_size: int, width: int, layers: int, heads: int, context: 
 
 
 # The laptop rungs have a larger rate, as small models want: ours, by trial. smoke trains in fp32:
-# tests and chapter 14 want the same numbers on every processor.
+# tests and chapter 14 want the same numbers, to rounding, on every processor.
 _SMOKE_STAGE = TrainConfig(
     steps=40,
     batch_size=8,

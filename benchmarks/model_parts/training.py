@@ -107,10 +107,9 @@ def _litgpt_default(model: nn.Module) -> Step:
 
 def one_batch(train: TrainConfig, batch: int, length: int) -> TrainConfig:
     """Return the preset's settings with one batch of this size a step, as they are on this CPU."""
-    auto = train.precision == "auto"
-    precision = fast_precision(torch.device("cpu")) if auto else train.precision
-    sizes = {"batch_size": batch, "micro_batch_size": batch, "context_length": length}
-    return replace(train, precision=precision, **sizes)
+    if train.precision == "auto":
+        train = replace(train, precision=fast_precision(torch.device("cpu")))
+    return replace(train, batch_size=batch, micro_batch_size=batch, context_length=length)
 
 
 def autocast(dtype: torch.dtype):

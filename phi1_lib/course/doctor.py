@@ -112,11 +112,19 @@ def precision_rows() -> list[Row]:
             Row("bf16", "in hardware" if bf16 else "no", status, meaning, remedy),
             Row("fp16", "in hardware", "ok"),
         ]
-    from phi1_lib.training.device import bf16_instructions
+    from phi1_lib.training.device import BF16_INSTRUCTIONS, bf16_instructions
 
     fast = bf16_instructions()
-    value = f"on this CPU by {', '.join(fast)}" if fast else "on this CPU, without instructions"
-    bf16 = Row("bf16", value, "ok" if fast else "missing", *_SLOW_BF16 * (not fast))
+    if fast:
+        bf16 = Row("bf16", f"on this CPU by {', '.join(fast)}", "ok")
+    else:
+        bf16 = Row(
+            "bf16",
+            f"on this CPU no {', no '.join(BF16_INSTRUCTIONS)}",
+            "missing",
+            "chapter 14: nano trains in fp32 here; bf16 pays with these instructions",
+            "nothing to do",
+        )
     fp16 = Row(
         "fp16",
         "on a GPU only",
@@ -125,9 +133,6 @@ def precision_rows() -> list[Row]:
         "rent or borrow a GPU: phi1 plan full",
     )
     return [bf16, fp16]
-
-
-_SLOW_BF16 = ("nano trains in fp32 here, for bf16 would be slower", "nothing to do")
 
 
 def flash_attention_row(results: Path = RESULTS) -> Row:

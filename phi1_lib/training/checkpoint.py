@@ -191,6 +191,18 @@ def read_description(path: Path) -> dict[str, Any]:
         raise ValueError(_damaged(path, DESCRIPTION_FILE)) from None
 
 
+def precision_of(path: Path) -> str:
+    """The precision in which a checkpoint was made.
+
+    Raises:
+        ValueError: its description is missing or damaged.
+    """
+    try:
+        return str(read_description(path)["train"]["precision"])
+    except (KeyError, TypeError):
+        raise ValueError(_damaged(path, DESCRIPTION_FILE)) from None
+
+
 def check_made_by(path: Path, made_by: dict[str, Any]) -> None:
     """Check that a checkpoint was made by this configuration.
 

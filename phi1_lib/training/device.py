@@ -2,7 +2,7 @@
 
 import torch
 
-# A CPU without one of these instructions emulates bfloat16, slower than it computes float32.
+# An x86 CPU without one of these emulates bfloat16, slower than it computes float32.
 BF16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
 
 

@@ -25,7 +25,7 @@ from phi1_lib.training.checkpoint import (
     checkpoint_step,
     latest_checkpoint,
     load_checkpoint,
-    read_description,
+    precision_of,
     remove_partial,
     save_checkpoint,
     whole_folder,
@@ -162,7 +162,7 @@ def result_of(folder: Path, final: Path | None) -> TrainResult:
         loss=rows[-1]["loss"],
         tokens=rows[-1]["tokens"],
         seconds=sum(row["seconds"] for row in rows),
-        precision=read_description(checkpoint)["train"]["precision"],
+        precision=precision_of(checkpoint),
         final=final,
     )
 
@@ -218,14 +218,11 @@ def _check_loss(row: dict[str, Any], folder: Path) -> None:
 
 
 def _settled(config: TrainConfig, folder: Path) -> TrainConfig:
-    """The stage with its precision settled: a run keeps the one that it began with."""
+    """The stage with its precision settled: it keeps the one that it began with."""
     if config.precision != "auto":
         return config
     checkpoint = latest_checkpoint(folder)
-    if checkpoint is None:
-        precision = fast_precision(choose_device())
-    else:
-        precision = read_description(checkpoint)["train"]["precision"]
+    precision = precision_of(checkpoint) if checkpoint else fast_precision(choose_device())
     return dataclasses.replace(config, precision=precision)
 
 

@@ -81,7 +81,7 @@ def test_disk(monkeypatch, tmp_path):
     ("found", "value", "status"),
     [
         ({"avx512_bf16": True, "amx_bf16": True}, "on this CPU by avx512_bf16, amx_bf16", "ok"),
-        ({"avx512_bf16": False}, "on this CPU, without instructions", "missing"),
+        ({"avx512_bf16": False}, "on this CPU no avx512_bf16, no amx_bf16", "missing"),
     ],
 )
 def test_bf16_of_a_cpu(found, value, status, monkeypatch):

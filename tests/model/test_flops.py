@@ -83,6 +83,11 @@ def test_model_states_equal_figure_1_of_the_zero_paper(stage, gigabytes):
     )
 
 
+def test_auto_counts_as_the_half_precision_of_a_gpu():
+    auto, bf16 = (replace(NANO.pretrain, precision=precision) for precision in ("auto", "bf16"))
+    assert training_memory_bytes(SMALL, auto) == training_memory_bytes(SMALL, bf16)
+
+
 def test_one_rank_saves_nothing_by_zero():
     totals = {
         training_memory_bytes(PhiConfig(), replace(PRETRAIN, zero_stage=stage)).total

@@ -72,6 +72,7 @@ def test_a_file_that_is_no_job_is_named(tmp_path, text, capfd):
 def test_the_plain_engine_runs_in_this_process(job):
     summary = launch(job)
     assert summary["steps"] == 8 and summary["tokens"] == 1024
+    assert summary["precision"] == job.train.precision
     assert summary["loss"] == _losses(job.folder)[-1]
     assert Phi.from_pretrained(job.folder / "final").config.hidden_size == 32
 
@@ -193,7 +194,8 @@ def test_every_stage_of_zero_trains_as_one_process_does(job, tmp_path, stage):
 @on_linux
 @pytest.mark.full
 @pytest.mark.parametrize(
-    ("stage", "precision"), [(0, "bf16"), (1, "fp32"), (1, "bf16"), (2, "bf16"), (3, "fp32")]
+    ("stage", "precision"),
+    [(0, "bf16"), (1, "fp32"), (1, "bf16"), (1, "auto"), (2, "bf16"), (3, "fp32")],
 )
 def test_continued_ranks_are_bitwise_unbroken_ones(job, tmp_path, stage, precision):
     config = replace(job.train, dropout=0.2, precision=precision, zero_stage=stage)
