@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("sphinx", reason="no sphinx found: make test installs it")
 pytest.importorskip("playwright", reason="no playwright found: make test installs it")
 
-from playwright.sync_api import Browser, Page, Route, sync_playwright  # noqa: E402
+from playwright.sync_api import Browser, Page, Request, Route, sync_playwright  # noqa: E402
 
 from tests.browser.driver import FLAGS, find_chromium  # noqa: E402
 
@@ -51,8 +51,13 @@ def page(browser: Browser) -> Iterator[Page]:
             faults.append(f"asked the network for {route.request.url}")
             route.abort()
 
+    def note_failure(request: Request) -> None:
+        if request.failure != "net::ERR_ABORTED":  # a click may leave a page before it is loaded
+            faults.append(f"failed to load {request.url}: {request.failure}")
+
     context.route("**/*", allow_files_only)
-    found.on("requestfailed", lambda request: faults.append(f"failed to load {request.url}"))
+    found.on("requestfailed", note_failure)
+
     found.on("pageerror", lambda error: faults.append(f"script error: {error}"))
     yield found
     context.close()
