@@ -103,8 +103,10 @@ def precision_rows() -> list[Row]:
         return []
     import torch
 
+    from phi1_lib.training.device import BF16_INSTRUCTIONS, bf16_instructions, fast_precision
+
     if torch.cuda.is_available():
-        bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+        bf16 = fast_precision(torch.device("cuda")) == "bf16"
         remedy = "" if bf16 else "train with fp16: TrainConfig(precision='fp16')"
         meaning = "" if bf16 else "chapter 14: mini trains in bf16"
         status = "ok" if bf16 else "missing"
@@ -112,8 +114,6 @@ def precision_rows() -> list[Row]:
             Row("bf16", "in hardware" if bf16 else "no", status, meaning, remedy),
             Row("fp16", "in hardware", "ok"),
         ]
-    from phi1_lib.training.device import BF16_INSTRUCTIONS, bf16_instructions
-
     fast = bf16_instructions()
     if fast:
         bf16 = Row("bf16", f"on this CPU by {', '.join(fast)}", "ok")
